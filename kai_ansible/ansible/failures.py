@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from kai_ansible.ansible.advice import NOT_BEGUN, advice_for
 from kai_ansible.ansible.events import Event, EventData, Result
+from kai_ansible.ansible.reading import HostReading
 from kai_ansible.rules.problems import Problem
 from kai_ansible.rules.readiness import LIKELY_CAUSE, LOG_OF_START
 from kai_ansible.rules.redact import masked
@@ -59,17 +60,15 @@ class FailedTask:
 def failed_tasks(
     events: Iterable[Event],
     output: str,
-    ssh_commands: Mapping[str, Sequence[str]] | None = None,
+    hosts: Mapping[str, HostReading] | None = None,
     secrets: Collection[str] = (),
-    unread: Mapping[str, str] | None = None,
 ) -> list[FailedTask]:
     """Return the tasks that ended a run, the cause first on each host.
 
     events: job events of ansible-runner. output: the output of Ansible, which is all there is if
-    it never started a task. ssh_commands: how to log in, by host. secrets: texts that messages must
-    not contain. unread: why Ansible could not read a host, which a hidden result does not tell.
-    A rescue that only repeats the cause adds nothing; one that failed
-    itself does.
+    it never started a task. hosts: what Ansible knew of them before the run, such as why it could
+    not read one, which a hidden result does not tell. secrets: texts that messages must not have.
+    A rescue that only repeats the cause adds nothing; one that failed itself does.
     """
     failures: list[FailedTask] = []
     for event in events:
@@ -80,17 +79,17 @@ def failed_tasks(
             continue
         host = str(data.get("host", ""))
         result = data.get("res", {})
-        cause = (unread or {}).get(host) if CENSORED in result else None
-        message = cause or message_of(result)
+        known = (hosts or {}).get(host, HostReading())
+        message = (known.failure if CENSORED in result else "") or message_of(result)
         fix = advice_for(
             message,
             host,
-            (ssh_commands or {}).get(host) or ["ssh", host],
+            known.ssh or ["ssh", host],
             reached=_ran(data.get("res", {})),
             unreachable=event["event"] == "runner_on_unreachable",
         )
         failure = FailedTask(host, _task(data), message, fix)
-        again = [known for known in failures if known.host == host and known.message in message]
+        again = [one for one in failures if one.host == host and one.message in message]
         if again:
             failures[failures.index(again[0])] = again[0].with_what_follows(
                 message, restored=bool(data.get("res", {}).get("restored"))

@@ -126,8 +126,8 @@ class Session:
 class Reading:
     """The result: the hosts in their order, and the operator's passwords and settings."""
 
-    hosts: Mapping[str, HostReading]
-    session: Session
+    hosts: Mapping[str, HostReading] = field(default_factory=dict)
+    session: Session = field(default_factory=Session)
 
 
 def read(
@@ -175,7 +175,7 @@ def read(
         # the host may be in a part of the inventory that is a vault
         is_whole = not (refused.is_locked or refused.is_closed)
         if _NO_HOSTS in done.stderr and is_whole:
-            return Reading({}, Session())
+            return Reading()
         raise refused
     every = next((one["hosts"] for one in found.values()), list(failures))
     return Reading({host: _host(host, found, failures) for host in every}, _session(found))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
 from kai_ansible.ansible.playbooks import Playbook, Report
-from kai_ansible.ansible.reading import Session
+from kai_ansible.ansible.reading import Reading
 
 if TYPE_CHECKING:
     from kai_ansible.secrets.vault_password import VaultPassword
@@ -23,10 +23,8 @@ class Run(Generic[Report]):
     variables: extra variables, which must not hold secrets.
     become_password: for sudo on the hosts, None if none is required. become_passwords: those of
     single hosts, which take precedence.
-    session: the operator's passwords and settings, such as passwords that were typed already.
-    ssh_commands: the commands that log in, by host, for error messages.
+    reading: what Ansible knows of the hosts and has from the operator, such as typed passwords.
     known_secrets: those of the hosts' variables.
-    unread: why Ansible could not read a host, by host; a run hides that with the secrets.
     """
 
     playbook: Playbook[Report]
@@ -35,18 +33,16 @@ class Run(Generic[Report]):
     check: bool = False
     variables: Mapping[str, Any] = field(default_factory=dict)
     vault_password: VaultPassword | None = None
-    session: Session = field(default_factory=Session)
+    reading: Reading = field(default_factory=Reading, repr=False)
     become_password: str | None = field(default=None, repr=False)
     become_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     known_secrets: Collection[str] = field(default=(), repr=False)
     forks: int | None = None
-    ssh_commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    unread: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def secrets(self) -> set[str]:
         """Every text that the log of the run and its failures must not contain."""
         locks = self.vault_password.secrets if self.vault_password else []
         vault = {secret.decode(errors="replace") for _, secret in locks}
-        typed = {self.become_password or "", self.session.typed_connection_password or ""}
+        typed = {self.become_password or "", self.reading.session.typed_connection_password or ""}
         return {*self.known_secrets, *vault, *typed, *self.become_passwords.values()} - {""}

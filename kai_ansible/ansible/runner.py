@@ -187,7 +187,7 @@ def _run(run: Run[Report], directory: Path, listener: Listener, log: RunLog) -> 
         ]
         succeeded = not failures
     elif not cancelled:
-        failures = failed_tasks(seen, output, run.ssh_commands, run.secrets, run.unread)
+        failures = failed_tasks(seen, output, run.reading.hosts, run.secrets)
         if not any(one.host for one in failures):
             raise_if_full(output, directory)
     return Outcome(
@@ -258,7 +258,7 @@ def _command_line(run: Run[Any], directory: Path) -> str:
     if run.vault_password:
         arguments += vault_arguments(run.vault_password.secrets, directory)
     for option, typed in (
-        ("connection", run.session.typed_connection_password),
+        ("connection", run.reading.session.typed_connection_password),
         ("become", run.become_password),
     ):
         if typed is not None:
@@ -281,8 +281,9 @@ def _environment(run: Run[Any], directory: Path) -> dict[str, str]:
         found.update(
             ANSIBLE_VAULT_IDENTITY_LIST=f"{label}@{path}", ANSIBLE_VAULT_PASSWORD_FILE=path
         )
-    if run.become_passwords and run.session.inventory_plugins:
-        found["ANSIBLE_INVENTORY_ENABLED"] = ",".join(_with_yaml(run.session.inventory_plugins))
-    if not run.session.sets_pipelining:
+    session = run.reading.session
+    if run.become_passwords and session.inventory_plugins:
+        found["ANSIBLE_INVENTORY_ENABLED"] = ",".join(_with_yaml(session.inventory_plugins))
+    if not session.sets_pipelining:
         found.setdefault("ANSIBLE_PIPELINING", "True")
     return found

@@ -368,7 +368,7 @@ def _sudo_password(inventory: Inventory, host: str, options: ConfigOptions) -> s
     if not options.probe:
         return None
     known = inventory.known(host)
-    typed = inventory.session.typed_become_password
+    typed = inventory.reading.session.typed_become_password
     # that of the inventory comes first, and Ansible has it
     if typed or known.has_become_password:
         return typed

@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.batches import batches_of
-from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import Outcome, run_playbook
 from kai_ansible.calling import given_at
 from kai_ansible.errors import CommandError, ExitCode
@@ -44,19 +43,10 @@ def run_role(
     """
     batches = [target.hosts] if options.check else batches_of(target.hosts, sizes)
     order = {"kai_hosts": list(target.hosts), "kai_batches": [len(batch) for batch in batches]}
-    run = Run(
-        playbook,
-        target.inventory.path,
-        target.hosts,
+    run = replace(
+        target.run(playbook),
         check=options.check,
         variables={**target.overrides, **order, **(variables or {})},
-        vault_password=None if target.password.made else target.password,
-        session=target.inventory.session,
-        ssh_commands=target.inventory.ssh_commands,
-        unread=target.inventory.unread,
-        become_password=target.become_password,
-        become_passwords=target.become_passwords,
-        known_secrets=target.secrets,
         forks=options.forks,
     )
     with Progress(screen, batches, target.limits, check=options.check, again=again) as progress:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.collection import checked_contract
 from kai_ansible.ansible.collection import contract as contract_of_line
+from kai_ansible.ansible.request import Run
 from kai_ansible.calling import given_at
 from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.inventory.answers import read_assignments
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
+    from kai_ansible.ansible.playbooks import Playbook, Report
     from kai_ansible.commands.options import HostOptions
     from kai_ansible.rules.contract import Contract
     from kai_ansible.rules.problems import Problem
@@ -48,6 +50,19 @@ class Target:
     become_password: str | None
     become_passwords: Mapping[str, str]
     secrets: Collection[str]
+
+    def run(self, playbook: Playbook[Report]) -> Run[Report]:
+        """Return the request to run a playbook on the hosts."""
+        return Run(
+            playbook,
+            self.inventory.path,
+            self.hosts,
+            vault_password=None if self.password.made else self.password,
+            become_password=self.become_password,
+            become_passwords=self.become_passwords,
+            known_secrets=self.secrets,
+            reading=self.inventory.reading,
+        )
 
 
 def opened(options: HostOptions, *, may_ask: bool = True) -> tuple[Inventory, VaultPassword]:
@@ -148,8 +163,9 @@ def checked_target(
 def _sudo_password(inventory: Inventory, hosts: Sequence[str], options: HostOptions) -> str | None:
     """Ask for the sudo password if the hosts need one; return None if they do not."""
     needed = options.ask_become_pass
-    if not needed and inventory.session.typed_become_password:
-        return inventory.session.typed_become_password
+    typed = inventory.reading.session.typed_become_password
+    if not needed and typed:
+        return typed
     # another password is not for the others, and that of the inventory comes first
     without = [host for host in hosts if not inventory.known(host).has_become_password]
     if not needed:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.advice import advice_for
 from kai_ansible.ansible.api import endings_of_variables
-from kai_ansible.ansible.reading import HostReading, NotRead, Reading, Session, hosts_of, read
+from kai_ansible.ansible.reading import HostReading, NotRead, Reading, hosts_of, read
 from kai_ansible.errors import CommandError, ExitCode, full_disk_error, usage_error
 from kai_ansible.files import (
     from_here,
@@ -79,8 +79,7 @@ class Inventory:
         Raises CommandError when it cannot be read.
         """
         self.path = path
-        self.session = Session()
-        self._hosts: dict[str, HostReading] = {}
+        self.reading = Reading()
         self.is_new = False
         if not path.exists():
             if not make_localhost:
@@ -172,8 +171,7 @@ class Inventory:
         """
         self.refuse_host_without_inventory(pattern)
         found, password = self._read(pattern, VaultSources(named, ids), may_ask=may_ask)
-        self.session = found.session
-        self._hosts = dict(found.hosts)
+        self.reading = found
         if not found.hosts:
             self._refuse_no_hosts(pattern, self.hosts_named(None, named, ids))
         if pattern is None and len(found.hosts) > 1:
@@ -198,17 +196,12 @@ class Inventory:
     @property
     def hosts(self) -> list[str]:
         """The hosts that were read, in the order of the inventory."""
-        return list(self._hosts)
+        return list(self.reading.hosts)
 
     @property
     def ssh_commands(self) -> dict[str, Sequence[str]]:
         """How to log in on each host that is reached by ssh."""
-        return {host: known.ssh for host, known in self._hosts.items() if known.ssh}
-
-    @property
-    def unread(self) -> dict[str, str]:
-        """Why Ansible could not read a host, for each of which that is so."""
-        return {host: known.failure for host, known in self._hosts.items() if known.failure}
+        return {host: known.ssh for host, known in self.reading.hosts.items() if known.ssh}
 
     def hosts_named(
         self, pattern: str | None = None, named: Path | None = None, ids: Sequence[str] = ()
@@ -229,14 +222,14 @@ class Inventory:
 
     def known(self, host: str) -> HostReading:
         """Return everything that Ansible knows of a host that was read."""
-        return self._hosts[host]
+        return self.reading.hosts[host]
 
     def variables(self, host: str) -> dict[str, Any]:
         """Return every kai_install_* variable of a host as the role will see it.
 
         Raises CommandError for anything that Ansible cannot read.
         """
-        known = self._hosts[host]
+        known = self.reading.hosts[host]
         faults = dict(known.faults)
         if known.failure:
             faults = {f"variables of {host}": known.failure}
@@ -257,13 +250,13 @@ class Inventory:
     def places(self, host: str) -> dict[str, Path]:
         """Return the file that decides the value of each variable of a host that has one."""
         found: dict[str, Path] = {}
-        for file, names in self._hosts[host].files.items():
+        for file, names in self.reading.hosts[host].files.items():
             found.update(dict.fromkeys(names, from_here(Path(file))))
         return found
 
     def files_of(self, host: str) -> list[Path]:
         """Return each file with variables of a host that was read, the one that decides last."""
-        return [from_here(Path(file)) for file in self._hosts[host].files]
+        return [from_here(Path(file)) for file in self.reading.hosts[host].files]
 
     def overridden(self, host: str, names: Collection[str], contract: Contract) -> list[Problem]:
         """Return a problem for each variable that a later file of the host sets as well.
@@ -275,7 +268,7 @@ class Inventory:
         directory = files.directory.absolute()
         others = {
             Path(file).relative_to(directory): set_there
-            for file, set_there in self._hosts[host].files.items()
+            for file, set_there in self.reading.hosts[host].files.items()
             if Path(file).is_relative_to(directory)
         }
         for path in (files.settings, files.vault):

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kai_ansible.ansible.as_root import run_as_root_if_possible
 from kai_ansible.ansible.playbooks import FETCH, PROBE
 from kai_ansible.ansible.request import Run
-from kai_ansible.ansible.runner import Outcome, run_playbook
 from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.files import private_directory, write_files
 from kai_ansible.inventory.inventory import LOCALHOST_INVENTORY, Inventory
-from kai_ansible.operator import may_become_root
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.documents import Unfit, read_text
 from kai_ansible.rules.probe_requests import probe_request
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kai_ansible.ansible.playbooks import Playbook, Report
+    from kai_ansible.ansible.runner import Outcome
     from kai_ansible.rules.configuration import Configuration
     from kai_ansible.rules.module_arguments import ProbeRequest
     from kai_ansible.rules.probe import Probe
@@ -194,44 +194,23 @@ class HostView:
         return None
 
     def _run(self, playbook: Playbook[Report], variables: Mapping[str, Any]) -> Outcome[Report]:
-        """Run a playbook that only reads, as root if possible.
-
-        Raises KeyboardInterrupt if the run was interrupted.
-        """
+        """Run a playbook that only reads. Raises as ``run_as_root_if_possible`` does."""
         with private_directory() as scratch:
             path = self.inventory.path
             if self.inventory.is_new:
                 path = scratch / "hosts.yml"
                 write_files({path: LOCALHOST_INVENTORY})
-            for become in self._privileges():
-                outcome = run_playbook(
-                    Run(
-                        playbook,
-                        path,
-                        [self.host],
-                        variables={**variables, "kai_become": become},
-                        vault_password=self.password if not self.inventory.is_new else None,
-                        session=self.inventory.session,
-                        ssh_commands=self.inventory.ssh_commands,
-                        unread=self.inventory.unread,
-                        become_password=self.become_password,
-                    ),
-                    lambda event: None,
+            return run_as_root_if_possible(
+                Run(
+                    playbook,
+                    path,
+                    [self.host],
+                    variables=variables,
+                    vault_password=self.password if not self.inventory.is_new else None,
+                    become_password=self.become_password,
+                    reading=self.inventory.reading,
                 )
-                if outcome.interrupted:
-                    raise KeyboardInterrupt
-                if outcome.succeeded or "sudo" not in _reason(outcome):
-                    break
-        return outcome
-
-    def _privileges(self) -> Sequence[bool]:
-        known = self.inventory.known(self.host)
-        if self.become_password is not None or known.has_become_password:
-            return [True]
-        if known.local:
-            return [may_become_root()]
-        # only the host itself knows whether its sudo asks for a password
-        return [True, False]
+            )
 
 
 def is_missing(account: str, seen: Probe | None) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from kai_ansible.ansible.failures import FailedTask, failed_tasks
+from kai_ansible.ansible.reading import HostReading
 from kai_ansible.rules.readiness import LIKELY_CAUSE, LOG_OF_START
 
 
@@ -57,9 +58,9 @@ def test_the_output_of_a_module_that_began_is_no_message() -> None:
 
 def test_a_hidden_result_gets_the_cause_for_which_ansible_could_not_read_the_host() -> None:
     events = [event(res={"censored": "hidden"}), event(host="other", res={"censored": "hidden"})]
-    unread = {"bot": "the connection plugin 'x' was not found"}
-    first, second = failed_tasks(events, "", unread=unread)
-    assert first.message == unread["bot"]
+    unread = HostReading(failure="the connection plugin 'x' was not found")
+    first, second = failed_tasks(events, "", {"bot": unread})
+    assert first.message == unread.failure
     assert "hidden" in second.message
 
 
@@ -96,7 +97,9 @@ def test_what_is_ignored_is_no_failure() -> None:
 
 def test_a_refused_login_names_the_command_and_the_variable_that_made_it() -> None:
     events = [event("unreachable", res={"msg": "eve@192.0.2.1: Permission denied (publickey)."})]
-    (failure,) = failed_tasks(events, "", {"bot": ["ssh", "-l", "eve", "192.0.2.1"]})
+    (failure,) = failed_tasks(
+        events, "", {"bot": HostReading(ssh=["ssh", "-l", "eve", "192.0.2.1"])}
+    )
     assert "ssh -l eve 192.0.2.1 (ansible_user of bot" in failure.fix
 
 

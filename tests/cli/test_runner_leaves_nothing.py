@@ -174,9 +174,9 @@ def test_the_sudo_password_of_a_host_needs_no_plugin_of_the_operator(
         f"localhost ansible_connection=local ansible_python_interpreter='{interpreter}'\n",
         encoding="utf-8",
     )
-    session = read(hosts, None).session
-    given = {"inventory": hosts, "become_passwords": {"localhost": "python"}, "session": session}
-    outcome = run_playbook(replace(run, **given), lambda event: None)
+    passwords, reading = {"localhost": "python"}, read(hosts, None)
+    given = replace(run, inventory=hosts, become_passwords=passwords, reading=reading)
+    outcome = run_playbook(given, lambda event: None)
     assert outcome.succeeded, outcome.failures
 
 

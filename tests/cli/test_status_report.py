@@ -36,10 +36,8 @@ def test_a_host_that_fails_keeps_no_other_from_being_shown(
 ) -> None:
     failure = FailedTask("bad", "Publish the report", "bad.live: not as expected", "")
     outcome = Outcome(False, False, {"good": report()}, [failure], {}, None)
-    monkeypatch.setattr(status_probe, "run_playbook", lambda *_: outcome)
-    monkeypatch.setattr(status_probe, "may_become_root", lambda: True)
-    target = Mock(hosts=["bad", "good"], become_password=None, become_passwords={}, secrets=[])
-    probe = status_probe.probe_status(target)
+    monkeypatch.setattr(status_probe, "run_as_root_if_possible", lambda _: outcome)
+    probe = status_probe.probe_status(Mock(hosts=["bad", "good"]))
     assert probe.reports.keys() == {"good"}
     assert probe.failures == [failure]
     assert probe.code == ExitCode.FAILED

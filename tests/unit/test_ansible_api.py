@@ -8,7 +8,7 @@ import pytest
 
 from kai_ansible.ansible.api import AnsibleRefused, decrypt, encrypt
 from kai_ansible.ansible.playbooks import INSTALL
-from kai_ansible.ansible.reading import Session
+from kai_ansible.ansible.reading import HostReading, Reading, Session
 from kai_ansible.ansible.request import Run
 from kai_ansible.secrets.vault_password import VaultPassword
 from tests.conftest import ROOT
@@ -58,7 +58,7 @@ def test_python_shows_no_password() -> None:
     run = Run(
         *(INSTALL, Path("inventory")),
         vault_password=password,
-        session=session,
+        reading=Reading({"bot": HostReading({"kai_install_token": "s3cret"})}, session),
         become_password="s3cret",
         become_passwords={"bot": "s3cret"},
         known_secrets=["s3cret"],
