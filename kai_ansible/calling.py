@@ -16,21 +16,20 @@ from kai_ansible.rules.variable_names import PREFIX
 PROGRAM = "kai-ansible"
 # the Makefile sets it
 BY_MAKE = "KAI_ANSIBLE_BY_MAKE"
+_HOST_ALONE = (
+    *("config", "install", "upgrade", "status", "doctor", "show", "logins", "logs"),
+    *("restart", "rollback", "backup", "uninstall", "migrate"),
+)
 # the verbs that have a target of the same name, with the variables of make for their arguments;
 # what follows ``users`` is in args
 _TARGETS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("config", "install", "upgrade", "status", "doctor", "show"), ("host",)),
-    **dict.fromkeys(("logins", "logs", "restart", "rollback", "backup"), ("host",)),
-    **dict.fromkeys(("uninstall", "migrate"), ("host",)),
+    **dict.fromkeys(_HOST_ALONE, ("host",)),
     "restore": ("from", "host"),
     "settings": ("key", "host"),
     "users": (),
 }
 # the verbs whose first argument is the host
-_OF_HOST = (
-    *(verb for verb, arguments in _TARGETS.items() if arguments == ("host",)),
-    *("sudo-password", "users list", "users add"),
-)
+_OF_HOST = (*_HOST_ALONE, "sudo-password", "users list", "users add")
 _OTHERS = (
     "settings",
     "restore",
