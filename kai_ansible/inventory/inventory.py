@@ -453,7 +453,8 @@ class Inventory:
         """
         faults: list[Problem] = []
         locked = {}
-        for path in filter(Path.is_file, self.files_of_variables()):
+        files = [*self.files_of_variables(), *inventory_files(self.path)]
+        for path in filter(Path.is_file, files):
             # Ansible reads a file with any other ending only if a host or group has that name
             is_plain = path.suffix in ("", *VARIABLE_SUFFIXES)
             if not (path in blamed and is_plain) and not has_vault(path):
@@ -471,11 +472,6 @@ class Inventory:
                 faults += fault.problems
         if faults:
             raise CommandError("Nothing was changed.", problems=faults)
-        for path in inventory_files(self.path):
-            if has_vault(path):
-                text = read_text(path)
-                if text.startswith(VAULT_HEADER) and not (password and opens(text, password)):
-                    locked[path] = text
         return locked
 
 
