@@ -129,9 +129,9 @@ def install(changes: ChangeOptions, screen: "Screen", assignments: SetOption = N
 
     At a terminal, show the changes first and ask for confirmation.
     """
-    from kai_ansible.commands.install import InstallOptions, install_kai
+    from kai_ansible.commands.install import install_kai
 
-    install_kai(InstallOptions(**vars(changes), assignments=assignments or ()), screen)
+    install_kai(changes, screen, assignments or [])
 
 
 @verb(app, "backup --output bot.kai", without=READS)
@@ -252,12 +252,9 @@ def rollback(
     ] = False,
 ) -> None:
     """Restore an earlier install, code and configuration together, and verify it."""
-    from kai_ansible.commands.rollback import RollbackOptions, roll_back
+    from kai_ansible.commands.rollback import roll_back
 
-    options = RollbackOptions(
-        **vars(changes), to=to, with_database=with_database, only_list=only_list
-    )
-    roll_back(options, screen)
+    roll_back(changes, screen, to, with_database=with_database, only_list=only_list)
 
 
 @verb(app, "settings AGENT_BACKEND", without=["ask_become_pass"])
@@ -355,7 +352,6 @@ def upgrade(
     assignments: SetOption = None,
 ) -> None:
     """Install another version of Kai: show what changes, switch, and verify the bot."""
-    from kai_ansible.commands.upgrade import UpgradeOptions, upgrade_kai
+    from kai_ansible.commands.upgrade import upgrade_kai
 
-    options = UpgradeOptions(**vars(changes), source=source, ref=ref, assignments=assignments or ())
-    upgrade_kai(options, screen)
+    upgrade_kai(changes, screen, source, ref, assignments or [])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kai_ansible.ansible.batches import batches_of, read_sizes
 from kai_ansible.ansible.playbooks import INSTALL
 from kai_ansible.commands.confirmation import confirm
-from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.commands.role_run import (
     end,
     problems_of,
@@ -28,26 +27,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kai_ansible.ansible.runner import Outcome
+    from kai_ansible.commands.options import ChangeOptions
     from kai_ansible.rules.reports import InstallReport
     from kai_ansible.terminal.screen import Screen
 
 
-@dataclass(frozen=True)
-class InstallOptions(ChangeOptions):
-    """Options of ``install``. assignments: the KEY=VALUE words of ``--set``."""
+def apply_host_vars(options: ChangeOptions, screen: Screen, assignments: Sequence[str]) -> None:
+    """Apply the role, report the outcome, and keep the given values if it succeeds.
 
-    assignments: Sequence[str] = ()
-
-
-def apply_host_vars(options: InstallOptions, screen: Screen) -> None:
-    """Apply the role, report the outcome, and keep the values of ``--set`` if it succeeds.
-
+    assignments: the KEY=VALUE words of ``--set``.
     At a terminal, show the changes first and ask for confirmation. With several hosts, check all
     of them before changing the first; a host that cannot be installed stops no other host.
     Raises CommandError for an invalid configuration, and if the run fails on any host.
     """
     sizes = read_sizes(options.batches)
-    target = checked_target(options, options.assignments)
+    target = checked_target(options, assignments)
     asks = at_terminal() and not (options.check or options.yes or screen.as_json)
     agreed = None
     if options.check or not (asks or len(target.hosts) > 1):
@@ -91,7 +85,7 @@ def apply_host_vars(options: InstallOptions, screen: Screen) -> None:
 
 
 def _checked(
-    target: Target, options: InstallOptions, screen: Screen, *, asks: bool
+    target: Target, options: ChangeOptions, screen: Screen, *, asks: bool
 ) -> Outcome[InstallReport]:
     """Run check mode and return its outcome, with a report of each host that can be installed.
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kai_ansible.commands.applying import InstallOptions, apply_host_vars
+from kai_ansible.commands.applying import apply_host_vars
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kai_ansible.commands.options import ChangeOptions
     from kai_ansible.terminal.screen import Screen
 
-__all__ = ["InstallOptions", "install_kai"]
 
-
-def install_kai(options: InstallOptions, screen: Screen) -> None:
+def install_kai(options: ChangeOptions, screen: Screen, assignments: Sequence[str]) -> None:
     """Apply host_vars to the hosts. Raises CommandError as ``apply_host_vars`` does."""
-    apply_host_vars(options, screen)
+    apply_host_vars(options, screen, assignments)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.batches import read_sizes
 from kai_ansible.ansible.playbooks import ROLLBACK
 from kai_ansible.commands.confirmation import confirm, require_terminal
-from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.commands.role_run import end, raise_unless_succeeded, run_role
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kai_ansible.ansible.runner import Outcome
+    from kai_ansible.commands.options import ChangeOptions
     from kai_ansible.rules.probe import InstallRecord
     from kai_ansible.rules.reports import RollbackReport
     from kai_ansible.rules.status_report import StatusReport
@@ -34,37 +34,28 @@ _DATABASE = {
 }
 
 
-@dataclass(frozen=True)
-class RollbackOptions(ChangeOptions):
-    """Options of ``rollback``.
+def roll_back(
+    options: ChangeOptions, screen: Screen, to: str | None, *, with_database: bool, only_list: bool
+) -> None:
+    """Restore an earlier install and report the outcome.
 
     to: number of an install, or a release; None for the previous install.
     only_list: list the installs, and change nothing.
-    """
-
-    to: str | None = None
-    with_database: bool = False
-    only_list: bool = False
-
-
-def roll_back(options: RollbackOptions, screen: Screen) -> None:
-    """Restore an earlier install and report the outcome.
-
     Host_vars may be anything, also invalid. At a terminal, show first which install comes back and
     what that changes, and ask for confirmation.
     Raises CommandError if there is no such install, and if the run fails.
     """
     sizes = read_sizes(options.batches)
-    asks = not (options.check or options.yes or options.only_list)
+    asks = not (options.check or options.yes or only_list)
     if asks:
         require_terminal("rollback", screen)
     target = checked_target(options, valid=False)
-    if options.only_list:
+    if only_list:
         _list(_probed(target, screen), options, screen)
         return
-    variables: dict[str, Any] = {"kai_install_rollback_database": options.with_database}
-    if options.to:
-        variables["kai_install_rollback_to"] = options.to
+    variables: dict[str, Any] = {"kai_install_rollback_database": with_database}
+    if to:
+        variables["kai_install_rollback_to"] = to
     plan = _ask(target, options, variables, screen) if asks else None
     outcome = run_role(target, ROLLBACK, options, screen, variables, sizes=sizes, again=asks)
     report_outcome(screen, outcome, check=options.check, agreed=plan, full=options.diff)
@@ -76,7 +67,7 @@ def roll_back(options: RollbackOptions, screen: Screen) -> None:
 
 
 def _ask(
-    target: Target, options: RollbackOptions, variables: Mapping[str, Any], screen: Screen
+    target: Target, options: ChangeOptions, variables: Mapping[str, Any], screen: Screen
 ) -> Outcome[RollbackReport]:
     """Show which install comes back on each host, and return the check of it.
 
@@ -122,7 +113,7 @@ def _live(installs: Sequence[InstallRecord]) -> str:
     return _described(installs, installs[0]["number"]) if installs else "an unfinished install"
 
 
-def _list(probe: StatusProbe, options: RollbackOptions, screen: Screen) -> None:
+def _list(probe: StatusProbe, options: ChangeOptions, screen: Screen) -> None:
     """Print the installs of each host. Raises CommandError for a host that gives no answer."""
     found = {host: _newest_first(report) for host, report in probe.reports.items()}
     for host, installs in found.items():

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kai_ansible.commands.applying import InstallOptions, apply_host_vars
+from kai_ansible.commands.applying import apply_host_vars
 from kai_ansible.commands.target import opened
 from kai_ansible.errors import usage_error
 from kai_ansible.operator import at_terminal
@@ -15,6 +14,9 @@ from kai_ansible.terminal.prompts import prompter
 from kai_ansible.wizard.source_tree import absolute_source
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kai_ansible.commands.options import ChangeOptions
     from kai_ansible.terminal.screen import Screen
 
 SOURCE, VERSION = variable("source"), variable("version")
@@ -25,23 +27,22 @@ ABOUT_REF = (
 )
 
 
-@dataclass(frozen=True)
-class UpgradeOptions(InstallOptions):
-    """Options of ``upgrade``. source: a path or a git URL, None for the present one. ref: of it."""
-
-    source: str | None = None
-    ref: str | None = None
-
-
-def upgrade_kai(options: UpgradeOptions, screen: Screen) -> None:
+def upgrade_kai(
+    options: ChangeOptions,
+    screen: Screen,
+    source: str | None,
+    ref: str | None,
+    assignments: Sequence[str],
+) -> None:
     """Install another version of Kai, and keep its source and ref in host_vars if it works.
 
-    At a terminal, ask for the ref if no option names anything new. Raises as ``install`` does.
+    source: a path or a git URL, None for the present one. ref: of it. assignments: as for
+    ``apply_host_vars``. At a terminal, ask for the ref if no option names anything new.
+    Raises as ``install`` does.
     """
     inventory, _ = opened(options)
     before = [inventory.variables(host) for host in inventory.hosts]
-    source = absolute_source(options.source) if options.source else None
-    ref = options.ref
+    source = absolute_source(source) if source else None
     present = {str(variables.get(SOURCE, "")) for variables in before}
     sources = {source} if source else present
     from_git = all(map(is_git_url, sources))
@@ -53,7 +54,7 @@ def upgrade_kai(options: UpgradeOptions, screen: Screen) -> None:
             "check that ref out there, or name a git URL with --source",
         )
     asks = at_terminal() and not (options.yes or screen.as_json)
-    if asks and from_git and not (options.source or ref):
+    if asks and from_git and not (source or ref):
         now = {str(variables.get(VERSION) or "") for variables in before}
         ref = prompter(plain=options.plain).text(
             "New ref of Kai: a tag, a branch or a commit",
@@ -82,7 +83,7 @@ def upgrade_kai(options: UpgradeOptions, screen: Screen) -> None:
         ],
     )
     given = [f"{key}={value}" for key, value in wanted.items() if value is not None]
-    apply_host_vars(replace(options, assignments=[*options.assignments, *given]), screen)
+    apply_host_vars(options, screen, [*assignments, *given])
 
 
 def _shown(source: str, ref: object) -> str:

@@ -8,6 +8,7 @@ import pytest
 from kai_ansible.ansible.changes import Change
 from kai_ansible.ansible.runner import Outcome
 from kai_ansible.commands import applying
+from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.terminal.outcome_view import report_outcome
 from kai_ansible.terminal.screen import Screen
 
@@ -60,7 +61,7 @@ def test_an_install_asks_before_a_change_whose_results_are_hidden(
     monkeypatch.setattr(applying, "run_role", lambda *_: hidden)
     monkeypatch.setattr(applying, "confirm", lambda question, **_: asked.append(question))
     target: Any = SimpleNamespace(hosts=["bot"])
-    options, screen = applying.InstallOptions(), Screen(plain=True)
+    options, screen = ChangeOptions(), Screen(plain=True)
     assert applying._checked(target, options, screen, asks=True) is hidden
     assert asked == ["Apply?"]
     hidden.reports["bot"].update(changes=False)
