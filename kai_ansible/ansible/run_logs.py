@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets as randomness
 from collections.abc import Collection
 from contextlib import suppress
@@ -31,15 +32,7 @@ if TYPE_CHECKING:
 KEPT = 20
 # in the order of time by name
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
-_OUTCOMES = {
-    "runner_on_ok": "ok",
-    "runner_item_on_ok": "ok",
-    "runner_on_skipped": "skipped",
-    "runner_item_on_skipped": "skipped",
-    "runner_on_failed": "failed",
-    "runner_item_on_failed": "failed",
-    "runner_on_unreachable": "unreachable",
-}
+_ENDED = re.compile(r"runner_(item_)?on_(?P<outcome>ok|skipped|failed|unreachable)")
 
 
 def directory() -> Path:
@@ -83,9 +76,10 @@ class RunLog:
 
     def event(self, event: Event) -> None:
         """Note how a task ended on a host; events of any other kind are passed over."""
-        outcome = _OUTCOMES.get(str(event.get("event")))
-        if outcome is None:
+        ended = _ENDED.fullmatch(str(event.get("event")))
+        if ended is None:
             return
+        outcome = ended["outcome"]
         data = event["event_data"]
         result = data.get("res") or {}
         if outcome == "failed" and data.get("ignore_errors"):

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from rich.filesize import decimal
+
 from kai_ansible.errors import CommandError, ExitCode, full_disk_error, usage_error
 from kai_ansible.files import is_there, uninterrupted
 from kai_ansible.inventory.variable_files import VARIABLE_SUFFIXES
@@ -40,14 +42,6 @@ def with_lasting_password(target: Target, screen: Screen) -> Target:
     place = target.password.place
     screen.say(f"A new vault password encrypts the backup: it is in {place}. Keep a copy of it.")
     return replace(target, password=replace(target.password, made=False))
-
-
-def in_units(size: int) -> str:
-    """Return a number of bytes in the largest unit that makes a number of it."""
-    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size} bytes"
 
 
 @contextmanager
@@ -137,7 +131,7 @@ def finish_backups(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str
         path = backup.path
         size = path.stat().st_size
         made[host] = {"file": str(path), "bytes": size, "members": summary.members}
-        screen.good(f"{host}: {path} ({in_units(size)}, verified; the vault password opens it)")
+        screen.good(f"{host}: {path} ({decimal(size)}, verified; the vault password opens it)")
         if not backup.has_our_host_vars(summary.meta):
             # the data is what counts, so the backup stays; a restore refuses its host_vars
             screen.bad(

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.filesize import decimal
+
 from kai_ansible.ansible.playbooks import BACKUP, RESTORE
 from kai_ansible.calling import command_line
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.new_backup import (
     backup_variables,
     finish_backups,
-    in_units,
     new_backups,
     with_lasting_password,
 )
@@ -117,7 +118,7 @@ def show_plan(
     summary = plan.reports[host]["backup"]
     count, made = summary["members"], f"{meta.created}, {age(meta.created, datetime.now(UTC))} ago"
     screen.say(
-        f"{host}: {count} files and directories ({in_units(summary['size'])}) of {meta.host} of "
+        f"{host}: {count} files and directories ({decimal(summary['size'])}) of {meta.host} of "
         f"{made}, release {meta.release or 'none'}, would replace the present data"
     )
     report_outcome(screen, plan, check=True, full=options.diff)

@@ -13,7 +13,6 @@ from kai_ansible.ansible.changes import Change
 from kai_ansible.ansible.playbooks import Playbook
 from kai_ansible.ansible.runner import Outcome
 from kai_ansible.commands import confirmation, restore
-from kai_ansible.commands.new_backup import in_units
 from kai_ansible.commands.restore import RestoreOptions, restore_backup
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.inventory import Inventory
@@ -118,13 +117,6 @@ def test_a_check_makes_no_backup_and_neither_does_who_wants_none(
     run(check=check, backup=backup)
     assert host.ran == ["restore"]
     assert "undo" not in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("size", "text"), [(9, "9 bytes"), (2100, "2.1 kB"), (3 * 10**6, "3.0 MB"), (10**9, "1.0 GB")]
-)
-def test_a_small_backup_has_a_size_too(size: int, text: str) -> None:
-    assert in_units(size) == text
 
 
 def test_the_preview_says_first_what_replaces_what(capsys: pytest.CaptureFixture[str]) -> None:
