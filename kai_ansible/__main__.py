@@ -11,14 +11,11 @@ import sys
 import termios
 from contextlib import suppress
 from io import TextIOWrapper
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TextIO
 
 from kai_ansible.errors import CommandError, Ended, ExitCode
 from kai_ansible.rules.sanitize import MOST_ON_A_SCREEN, printable
-
-if TYPE_CHECKING:
-    from types import FrameType
-    from typing import TextIO
 
 DEBUG = "KAI_ANSIBLE_DEBUG"
 # in columns or lines: the kernel has 16 bits for each

@@ -15,14 +15,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kai_ansible.errors import usage_error
 from kai_ansible.operator import give_to_owner_of
-
-if TYPE_CHECKING:
-    from io import FileIO
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PRIVATE = "kai-ansible-run-"

@@ -9,16 +9,13 @@ import shlex
 import subprocess
 import sys
 import termios
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import platformdirs
 
 from kai_ansible.errors import usage_error
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 # the place of the local modes in what tcgetattr(3) returns
 _LOCAL = 3

@@ -6,14 +6,12 @@ import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kai_ansible.errors import usage_error
 from kai_ansible.rules.problems import Problem
 from kai_ansible.rules.variable_names import variable
-
-if TYPE_CHECKING:
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.screen import Screen
 
 SETTING = "TELEGRAM_BOT_TOKEN"
 SECONDS = 10

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from kai_ansible.ansible.playbooks import Report
+from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import Outcome, run_playbook
 from kai_ansible.operator import may_become_root
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from kai_ansible.ansible.playbooks import Report
-    from kai_ansible.ansible.request import Run
 
 
 def run_as_root_if_possible(run: Run[Report]) -> Outcome[Report]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from kai_ansible.ansible.place import collection_root
 from kai_ansible.controller.contracts import VARIABLE, contract_of_line, lines_of
@@ -15,10 +17,6 @@ from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.problems import Problem, Refused, listed
 from kai_ansible.rules.release_line import AUTO, Lines
 from kai_ansible.rules.sources import is_git_url
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 # the line to assume when no host is involved, or its variables do not determine one
 DEFAULT_RELEASE = "1"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import (
-    TYPE_CHECKING,
     Any,
     Literal,
     TypeVar,
@@ -14,10 +14,7 @@ from typing import (
     is_typeddict,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from kai_ansible.ansible.events import Event
+from kai_ansible.ansible.events import Event
 
 Kind = TypeVar("Kind")
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any, Generic
 
 from kai_ansible.ansible.playbooks import Playbook, Report
 from kai_ansible.ansible.reading import Reading
-
-if TYPE_CHECKING:
-    from kai_ansible.secrets.vault_password import VaultPassword
+from kai_ansible.secrets.vault_password import VaultPassword
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from kai_ansible.ansible.batches import batches_of, read_sizes
 from kai_ansible.ansible.playbooks import INSTALL
+from kai_ansible.ansible.runner import Outcome
 from kai_ansible.commands.confirmation import confirm
+from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.commands.role_run import (
     end,
     problems_of,
@@ -20,16 +23,9 @@ from kai_ansible.inventory.host_vars import host_vars_texts
 from kai_ansible.inventory.inventory import write_host_vars
 from kai_ansible.operator import at_terminal
 from kai_ansible.rules.problems import listed
+from kai_ansible.rules.reports import InstallReport
 from kai_ansible.terminal.outcome_view import report_next_steps, report_outcome, report_plan
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from kai_ansible.ansible.runner import Outcome
-    from kai_ansible.commands.options import ChangeOptions
-    from kai_ansible.rules.reports import InstallReport
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.screen import Screen
 
 
 def apply_host_vars(options: ChangeOptions, screen: Screen, assignments: Sequence[str]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from kai_ansible.ansible.playbooks import BACKUP
 from kai_ansible.commands.new_backup import (
@@ -12,16 +13,11 @@ from kai_ansible.commands.new_backup import (
     new_backups,
     with_lasting_password,
 )
+from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import checked_target
 from kai_ansible.errors import ExitCode, usage_error
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from pathlib import Path
-
-    from kai_ansible.commands.options import RunOptions
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.screen import Screen
 
 REPORTED = ("left", "complete", "release", "members")
 

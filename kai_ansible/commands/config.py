@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from kai_ansible.ansible.collection import certain_contract
 from kai_ansible.ansible.collection import contract as contract_of_line
@@ -17,6 +18,7 @@ from kai_ansible.errors import CommandError, Ended, ExitCode, usage_error
 from kai_ansible.files import is_there
 from kai_ansible.inventory.answers import Answers, answers_in, read_answers, read_assignments
 from kai_ansible.inventory.host_vars import host_vars_texts
+from kai_ansible.inventory.host_vars_files import HostVars
 from kai_ansible.inventory.importing import Imported, from_host, from_install_conf, host_paths
 from kai_ansible.inventory.inventory import Inventory, write_host_vars
 from kai_ansible.inventory.variable_text import read_text
@@ -26,24 +28,17 @@ from kai_ansible.rules.problems import listed, nearest
 from kai_ansible.rules.sanitize import printable
 from kai_ansible.rules.variable_names import variable
 from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords, login_in_words
+from kai_ansible.secrets.vault_password import VaultPassword
 from kai_ansible.telegram import Telegram
 from kai_ansible.terminal.login_view import login_lines
-from kai_ansible.terminal.prompts import Back, prompter
+from kai_ansible.terminal.prompts import Back, Prompter, prompter
+from kai_ansible.terminal.screen import Screen
 from kai_ansible.wizard.draft import SOURCE, Draft
 from kai_ansible.wizard.host_view import HostView, NotProbed
 from kai_ansible.wizard.interview import KEYS, Interview
 from kai_ansible.wizard.line_choice import ask_source, deciding, expect_variables_of
 from kai_ansible.wizard.review import show_changes, show_files
 from kai_ansible.wizard.source_tree import problem_of_remote_source
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from typing import Any
-
-    from kai_ansible.inventory.host_vars_files import HostVars
-    from kai_ansible.secrets.vault_password import VaultPassword
-    from kai_ansible.terminal.prompts import Prompter
-    from kai_ansible.terminal.screen import Screen
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.operator import at_terminal
 from kai_ansible.terminal.prompts import prompter
-
-if TYPE_CHECKING:
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.screen import Screen
 
 
 def require_terminal(command: str, screen: Screen) -> None:

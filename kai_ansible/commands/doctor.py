@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from kai_ansible.ansible.playbooks import DOCTOR
+from kai_ansible.ansible.runner import Outcome
+from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, attention_error
 from kai_ansible.rules.diagnosis import Finding
 from kai_ansible.rules.redact import masked
+from kai_ansible.rules.reports import DoctorReport
 from kai_ansible.rules.variable_names import variable
 from kai_ansible.telegram import SETTING, ask, checked_api
 from kai_ansible.terminal.login_view import on_host
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kai_ansible.ansible.runner import Outcome
-    from kai_ansible.commands.options import RunOptions
-    from kai_ansible.rules.reports import DoctorReport
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.screen import Screen
 
 
 def diagnose(options: RunOptions, screen: Screen, telegram_api: str | None) -> None:

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kai_ansible.ansible.collection import certain_contract
 from kai_ansible.commands.confirmation import confirm
+from kai_ansible.commands.options import UsersOptions
 from kai_ansible.commands.target import only_host, opened
 from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.inventory.host_vars import configuration_of, host_vars_texts, variable_is_secret
+from kai_ansible.inventory.host_vars_files import HostVars
 from kai_ansible.inventory.inventory import Inventory, nothing_known, write_host_vars
 from kai_ansible.inventory.variable_text import content_of, read_text
 from kai_ansible.inventory.yaml_edit import Template
 from kai_ansible.rules.configuration import Configuration
+from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.desired import LoginData
 from kai_ansible.rules.logins import login_notice, logins
 from kai_ansible.rules.problems import Problem, nearest
 from kai_ansible.rules.users import User, has_admin
 from kai_ansible.rules.values import UnacceptableValue, read_value
 from kai_ansible.rules.variable_names import variable
+from kai_ansible.secrets.vault_password import VaultPassword
 from kai_ansible.terminal.login_view import login_lines
+from kai_ansible.terminal.screen import Screen
 from kai_ansible.wizard.asking import name_with_id
 from kai_ansible.wizard.questions import typed_value
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from kai_ansible.commands.options import UsersOptions
-    from kai_ansible.inventory.host_vars_files import HostVars
-    from kai_ansible.rules.contract import Contract
-    from kai_ansible.rules.desired import LoginData
-    from kai_ansible.secrets.vault_password import VaultPassword
-    from kai_ansible.terminal.screen import Screen
 
 USERS = variable("users")
 USERS_FILE = variable("users_file")

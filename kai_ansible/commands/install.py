@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from kai_ansible.commands.applying import apply_host_vars
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kai_ansible.commands.options import ChangeOptions
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.commands.options import ChangeOptions
+from kai_ansible.terminal.screen import Screen
 
 
 def install_kai(options: ChangeOptions, screen: Screen, assignments: Sequence[str]) -> None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from kai_ansible.ansible.playbooks import LOGINS
+from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import checked_target
 from kai_ansible.errors import CommandError, ExitCode
+from kai_ansible.rules.plans import LoginsReport
 from kai_ansible.terminal.login_view import login_lines
-
-if TYPE_CHECKING:
-    from kai_ansible.commands.options import RunOptions
-    from kai_ansible.rules.plans import LoginsReport
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.screen import Screen
 
 ANSWERS = {True: "yes", False: "no", None: "unknown"}
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from kai_ansible.ansible.playbooks import LOGS
+from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target, only_host
 from kai_ansible.errors import ExitCode, usage_error
@@ -15,11 +16,6 @@ from kai_ansible.host.system import log_command
 from kai_ansible.operator import SUDO
 from kai_ansible.rules.redact import masked
 from kai_ansible.terminal.screen import Screen
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kai_ansible.commands.options import RunOptions
 
 
 def print_log(options: RunOptions, screen: Screen, lines: int, *, follow: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.ansible.collection import contract_of, lines
@@ -16,6 +18,7 @@ from kai_ansible.inventory.inventory import Inventory, nothing_known, write_host
 from kai_ansible.inventory.migrating import Edits, MigratedFiles, changes_beyond
 from kai_ansible.operator import at_terminal
 from kai_ansible.rules.accounts import fault_of_account
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, Migration, migrated
 from kai_ansible.rules.line_migration import (
     RELEASE,
@@ -27,15 +30,9 @@ from kai_ansible.rules.line_migration import (
 from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.rules.variable_names import variable
 from kai_ansible.secrets.made import made_secret
+from kai_ansible.secrets.vault_password import VaultPassword
 from kai_ansible.terminal.prompts import prompter
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from kai_ansible.rules.contract import Contract
-    from kai_ansible.secrets.vault_password import VaultPassword
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.screen import Screen
 
 
 @dataclass(frozen=True)

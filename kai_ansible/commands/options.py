@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from kai_ansible.errors import usage_error
 from kai_ansible.inventory.default_inventory import default_inventory
 from kai_ansible.operator import at_terminal
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def require_name(host: str | None) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from kai_ansible.ansible.batches import read_sizes
 from kai_ansible.ansible.playbooks import RESTART
+from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.commands.role_run import end, run_role
 from kai_ansible.commands.target import checked_target
-
-if TYPE_CHECKING:
-    from kai_ansible.commands.options import ChangeOptions
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.screen import Screen
 
 
 def restart_bot(options: ChangeOptions, screen: Screen) -> None:

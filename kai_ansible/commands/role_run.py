@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kai_ansible.ansible.batches import batches_of
+from kai_ansible.ansible.playbooks import Playbook, Report
 from kai_ansible.ansible.runner import Outcome, run_playbook
 from kai_ansible.calling import given_at
+from kai_ansible.commands.options import RunOptions
+from kai_ansible.commands.target import Target
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.inventory.host_vars import variable_is_secret
 from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.rules.variable_names import variable
 from kai_ansible.terminal.progress import Progress
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from kai_ansible.ansible.playbooks import Playbook, Report
-    from kai_ansible.commands.options import RunOptions
-    from kai_ansible.commands.target import Target
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.screen import Screen
 
 
 def run_role(

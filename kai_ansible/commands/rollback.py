@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kai_ansible.ansible.batches import read_sizes
 from kai_ansible.ansible.playbooks import ROLLBACK
+from kai_ansible.ansible.runner import Outcome
 from kai_ansible.commands.confirmation import confirm, require_terminal
+from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.commands.role_run import end, raise_unless_succeeded, run_role
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError
 from kai_ansible.rules.installs import NONE, RESTORED
+from kai_ansible.rules.probe import InstallRecord
 from kai_ansible.rules.problems import listed
+from kai_ansible.rules.reports import RollbackReport
+from kai_ansible.rules.status_report import StatusReport
 from kai_ansible.terminal.outcome_view import report_outcome, report_plan
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from kai_ansible.ansible.runner import Outcome
-    from kai_ansible.commands.options import ChangeOptions
-    from kai_ansible.rules.probe import InstallRecord
-    from kai_ansible.rules.reports import RollbackReport
-    from kai_ansible.rules.status_report import StatusReport
-    from kai_ansible.terminal.screen import Screen
-    from kai_ansible.terminal.status_view import StatusProbe
+from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.status_view import StatusProbe
 
 GOOD = "good"
 _DATABASE = {

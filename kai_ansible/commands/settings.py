@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypedDict
 
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.ansible.collection import contract_of
-from kai_ansible.commands.options import require_name
+from kai_ansible.commands.options import HostOptions, require_name
 from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.inventory.inventory import Inventory, nothing_known
 from kai_ansible.rules.configuration import key_of
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.problems import nearest
 from kai_ansible.rules.redact import fingerprint
 from kai_ansible.rules.sources import without_password
 from kai_ansible.rules.values import env_text
+from kai_ansible.terminal.screen import Screen
 from kai_ansible.wizard.questions import Question, everything_in
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from kai_ansible.commands.options import HostOptions
-    from kai_ansible.rules.contract import Contract
-    from kai_ansible.terminal.screen import Screen
 
 KAI = "Kai's default"
 # a word of Python is among the keys

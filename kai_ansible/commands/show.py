@@ -8,31 +8,27 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kai_ansible import own_version
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.ansible.collection import contract_of, unread_source
 from kai_ansible.ansible.run_logs import latest
+from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.host_vars import configuration_of
 from kai_ansible.inventory.inventory import UnreadableInventory
-from kai_ansible.rules.configuration import is_secret
+from kai_ansible.rules.configuration import Configuration, is_secret
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.redact import masked
 from kai_ansible.rules.users import os_users
 from kai_ansible.rules.variable_names import variable
-from kai_ansible.terminal.status_view import free_space_in_words
-
-if TYPE_CHECKING:
-    from kai_ansible.commands.options import HostOptions
-    from kai_ansible.rules.configuration import Configuration
-    from kai_ansible.rules.contract import Contract
-    from kai_ansible.terminal.screen import Screen
-    from kai_ansible.terminal.status_view import StatusProbe
+from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.status_view import StatusProbe, free_space_in_words
 
 SET, UNSET = "is set", "is not set"
 

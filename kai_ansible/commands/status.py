@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
+from pathlib import Path
 
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.status_probe import probe_status
@@ -16,7 +18,9 @@ from kai_ansible.files import write_files
 from kai_ansible.host.symlink_guard import kind_of
 from kai_ansible.operator import at_terminal
 from kai_ansible.rules.problems import Problem, listed
+from kai_ansible.rules.status_report import StatusReport
 from kai_ansible.terminal.login_view import login_lines
+from kai_ansible.terminal.screen import Screen
 from kai_ansible.terminal.status_view import (
     StatusProbe,
     by_attention,
@@ -30,14 +34,6 @@ from kai_ansible.terminal.status_view import (
     users_table,
     users_title,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
-    from pathlib import Path
-
-    from kai_ansible.rules.status_report import StatusReport
-    from kai_ansible.terminal.screen import Screen
 
 # between two probes
 MOST_SECONDS = 86400

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from kai_ansible.ansible.as_root import run_as_root_if_possible
 from kai_ansible.ansible.playbooks import STATUS
+from kai_ansible.commands.target import Target
 from kai_ansible.terminal.status_view import StatusProbe
-
-if TYPE_CHECKING:
-    from kai_ansible.commands.target import Target
 
 
 def probe_status(target: Target) -> StatusProbe:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import getpass
 import sys
-from typing import TYPE_CHECKING
 
+from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.target import opened
 from kai_ansible.errors import usage_error
 from kai_ansible.operator import through_sudo
 from kai_ansible.secrets.keyrings import NoKeyring, put_into_keyring, take_out_of_keyring
 from kai_ansible.secrets.sudo_passwords import entry_of, login_of
-
-if TYPE_CHECKING:
-    from kai_ansible.commands.options import HostOptions
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.screen import Screen
 
 
 def keep_sudo_password(options: HostOptions, screen: Screen, *, forget: bool) -> None:

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from kai_ansible.ansible.collection import checked_contract
 from kai_ansible.ansible.collection import contract as contract_of_line
+from kai_ansible.ansible.playbooks import Playbook, Report
 from kai_ansible.ansible.request import Run
 from kai_ansible.calling import given_at
+from kai_ansible.commands.options import HostOptions
 from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.inventory.answers import read_assignments
 from kai_ansible.inventory.host_vars import configuration_of, secret_texts
 from kai_ansible.inventory.inventory import Inventory, nothing_known
 from kai_ansible.operator import ask_sudo_password, may_become_root
+from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.problems import Problem
 from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords, login_in_words
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-    from pathlib import Path
-
-    from kai_ansible.ansible.playbooks import Playbook, Report
-    from kai_ansible.commands.options import HostOptions
-    from kai_ansible.rules.contract import Contract
-    from kai_ansible.rules.problems import Problem
-    from kai_ansible.secrets.vault_password import VaultPassword
+from kai_ansible.secrets.vault_password import VaultPassword
 
 PROOF = "kai.bot.kai_proof"
 

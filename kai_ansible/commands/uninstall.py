@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kai_ansible.ansible.playbooks import UNINSTALL
+from kai_ansible.ansible.runner import Outcome
 from kai_ansible.commands.confirmation import require_terminal
 from kai_ansible.commands.new_backup import (
+    FinishedBackup,
     backup_variables,
     finish_backups,
     name_restores,
@@ -22,15 +25,9 @@ from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.files import private_directory, write_files
 from kai_ansible.rules.installs import HOLDS_DATA, OWNS_DATA
+from kai_ansible.rules.reports import UninstallReport
 from kai_ansible.terminal.prompts import prompter
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from kai_ansible.ansible.runner import Outcome
-    from kai_ansible.commands.new_backup import FinishedBackup
-    from kai_ansible.rules.reports import UninstallReport
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.screen import Screen
 
 # /var/lib/kai, after the empty part before the first slash
 _DEPTH = 4

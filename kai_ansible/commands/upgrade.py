@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from kai_ansible.commands.applying import apply_host_vars
+from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.commands.target import opened
 from kai_ansible.errors import usage_error
 from kai_ansible.operator import at_terminal
 from kai_ansible.rules.sources import is_git_url, without_password
 from kai_ansible.rules.variable_names import variable
 from kai_ansible.terminal.prompts import prompter
+from kai_ansible.terminal.screen import Screen
 from kai_ansible.wizard.source_tree import absolute_source
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kai_ansible.commands.options import ChangeOptions
-    from kai_ansible.terminal.screen import Screen
 
 SOURCE, VERSION = variable("source"), variable("version")
 NOTHING = "-"

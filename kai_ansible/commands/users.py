@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from kai_ansible.ansible.collection import contract_of
 from kai_ansible.commands.host_users import (
@@ -17,18 +18,14 @@ from kai_ansible.commands.host_users import (
     with_users,
     write_users,
 )
+from kai_ansible.commands.options import UsersOptions
 from kai_ansible.errors import CommandError, usage_error
+from kai_ansible.rules.contract import Contract, UserField
 from kai_ansible.rules.problems import Problem
 from kai_ansible.rules.values import describe, env_text
 from kai_ansible.terminal.prompts import prompter
+from kai_ansible.terminal.screen import Screen
 from kai_ansible.wizard.questions import ESSENTIAL, fault_of_answer, help_of, user_question
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from kai_ansible.commands.options import UsersOptions
-    from kai_ansible.rules.contract import Contract, UserField
-    from kai_ansible.terminal.screen import Screen
 
 MODEL_FROM = {"own": "the user", "global": "all users", "default": "the backend's default"}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
 
 from kai_ansible.errors import usage_error
 from kai_ansible.files import write_files
@@ -26,12 +27,7 @@ from kai_ansible.secrets.vault_password import (
     single_password,
     unlock,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.screen import Screen
 
 _FORMER = " (former)"
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from kai_ansible.ansible.collection import contract_of
 from kai_ansible.ansible.playbooks import ENROL
 from kai_ansible.commands.confirmation import confirm, require_terminal
+from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.commands.role_run import raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target, only_host
 from kai_ansible.errors import CommandError
@@ -15,13 +16,8 @@ from kai_ansible.files import private_directory
 from kai_ansible.inventory.host_vars import configuration_of
 from kai_ansible.rules.enrolment import chosen_user, enrolment_plan, no_workshop
 from kai_ansible.rules.problems import Problem
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kai_ansible.commands.options import ChangeOptions
-    from kai_ansible.rules.reports import EnrolmentReport
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.rules.reports import EnrolmentReport
+from kai_ansible.terminal.screen import Screen
 
 _LOOPBACK = "127.0.0.1"
 

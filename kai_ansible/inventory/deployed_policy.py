@@ -7,20 +7,18 @@ so an import of users.yaml alone would change agents and models at the next inst
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from kai_ansible.errors import usage_error
 from kai_ansible.rules.backend_registry import BadRegistry, Registry, read_registry
 from kai_ansible.rules.bounded_yaml import NotATree, read_tree
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.profile_merge import profile_held
 from kai_ansible.rules.profiles_of_host import SHARED_FIELDS, known_policies
 from kai_ansible.rules.runtime_profiles import PROFILES, BadPolicy, read_policy
 from kai_ansible.rules.variable_names import variable
-
-if TYPE_CHECKING:
-    from kai_ansible.rules.contract import Contract
 
 _FIX = "correct it on the host, or take its former text from a backup"
 # fields of a user that a profile has under the same name; those of no value are left alone

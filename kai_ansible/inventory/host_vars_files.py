@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -22,9 +23,6 @@ from kai_ansible.inventory.yaml_edit import (
     without_variable,
 )
 from kai_ansible.secrets.vault_password import VAULT_HEADER, VaultPassword, lock, unlock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 KAI_HEADER = (
     "Settings of this host's Kai bot: see docs/settings.md. Secrets are in vault.yml beside this\n"

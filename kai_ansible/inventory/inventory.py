@@ -7,8 +7,9 @@ import re
 import shlex
 import stat
 import sys
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kai_ansible.ansible.advice import advice_for
 from kai_ansible.ansible.api import endings_of_variables
@@ -33,6 +34,7 @@ from kai_ansible.inventory.variable_files import (
     variable_files,
 )
 from kai_ansible.inventory.variable_text import cannot_be_read, content_of, has_vault, read_text
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.problems import Problem, listed, nearest
 from kai_ansible.secrets.vault_password import (
     VAULT_HEADER,
@@ -44,11 +46,6 @@ from kai_ansible.secrets.vault_password import (
     own_password,
     unlock,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    from kai_ansible.rules.contract import Contract
 
 LOCALHOST = "localhost"
 LOCALHOST_INVENTORY = """\

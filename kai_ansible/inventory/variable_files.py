@@ -9,16 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
 
 from kai_ansible.ansible.api import ignored_in_inventories
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
-    from pathlib import Path
-
-    # receives each error of a path that cannot be read
-    Unread = Callable[[OSError], None]
+# receives each error of a path that cannot be read
+Unread = Callable[[OSError], None]
 
 # without a setting of the operator
 VARIABLE_SUFFIXES = (".yml", ".yaml", ".json")

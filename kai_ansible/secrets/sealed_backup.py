@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import pyrage
 
@@ -29,10 +29,7 @@ from kai_ansible.errors import usage_error
 from kai_ansible.files import is_there, make_private_directory, named
 from kai_ansible.operator import give_to_owner_of
 from kai_ansible.rules.backup_archive import BadArchive, Meta, Summary, read_archive, read_meta
-from kai_ansible.secrets.vault_password import lock, unlock
-
-if TYPE_CHECKING:
-    from kai_ansible.secrets.vault_password import VaultPassword
+from kai_ansible.secrets.vault_password import VaultPassword, lock, unlock
 
 KEY = "key"
 DATA = "data.tar.gz.age"

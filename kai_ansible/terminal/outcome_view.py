@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from kai_ansible.ansible.changes import Change
+from kai_ansible.ansible.runner import Outcome
 from kai_ansible.rules.enrolment import enrol_hint
+from kai_ansible.rules.reports import InstallReport, ProofReport
 from kai_ansible.terminal.change_view import (
     COLUMNS,
     NOTHING,
@@ -13,12 +15,7 @@ from kai_ansible.terminal.change_view import (
     summary_rows,
 )
 from kai_ansible.terminal.login_view import login_lines
-
-if TYPE_CHECKING:
-    from kai_ansible.ansible.changes import Change
-    from kai_ansible.ansible.runner import Outcome
-    from kai_ansible.rules.reports import InstallReport, ProofReport
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.screen import Screen
 
 # the role says that it changes the host, and no result of a task says what
 _HIDDEN = ", but the results of the tasks are hidden, so the changes cannot be shown"

@@ -6,18 +6,14 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
 
 from rich.markup import escape
 from rich.text import Text
 
+from kai_ansible.ansible.events import Event
 from kai_ansible.rules.problems import listed
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from kai_ansible.ansible.events import Event
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.screen import Screen
 
 # by the file of tasks with which a phase begins
 PHASES = {

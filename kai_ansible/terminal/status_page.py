@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from kai_ansible.calling import as_called
 from kai_ansible.rules.sanitize import MOST_ON_A_SCREEN, printable
 from kai_ansible.terminal import status_view
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
-
-    from kai_ansible.terminal.status_view import StatusProbe
+from kai_ansible.terminal.status_view import StatusProbe
 
 
 def render(

@@ -6,22 +6,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kai_ansible.ansible.failures import FailedTask
 from kai_ansible.calling import command_line
 from kai_ansible.errors import ExitCode
+from kai_ansible.rules.probe import FreeSpace
+from kai_ansible.rules.problems import ProblemData
+from kai_ansible.rules.status_report import (
+    BackendStatus,
+    ServiceHealth,
+    StatusReport,
+    UserStatus,
+)
 from kai_ansible.terminal.login_view import on_host
-
-if TYPE_CHECKING:
-    from kai_ansible.rules.probe import FreeSpace
-    from kai_ansible.rules.problems import ProblemData
-    from kai_ansible.rules.status_report import (
-        BackendStatus,
-        ServiceHealth,
-        StatusReport,
-        UserStatus,
-    )
 
 # of the differences in one file, at a terminal
 MOST_OF_A_FILE = 3

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kai_ansible.rules.models import normalised_model, surface_of
 from kai_ansible.rules.problems import listed
@@ -12,8 +13,9 @@ from kai_ansible.rules.sanitize import printable
 from kai_ansible.rules.users import effective_user
 from kai_ansible.rules.values import UnacceptableValue, choices_of, env_text, read_value
 from kai_ansible.secrets.made import made_secret
-from kai_ansible.terminal.prompts import CLEAR
-from kai_ansible.wizard.draft import SOURCE
+from kai_ansible.terminal.prompts import CLEAR, Prompter
+from kai_ansible.terminal.screen import Screen
+from kai_ansible.wizard.draft import SOURCE, Draft
 from kai_ansible.wizard.questions import (
     NEEDED,
     Question,
@@ -25,13 +27,6 @@ from kai_ansible.wizard.questions import (
     user_question,
 )
 from kai_ansible.wizard.source_tree import problem_of_local_source
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from kai_ansible.terminal.prompts import Prompter
-    from kai_ansible.terminal.screen import Screen
-    from kai_ansible.wizard.draft import Draft
 
 MADE = "made at random"
 NOT_SET = "(not set)"

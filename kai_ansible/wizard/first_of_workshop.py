@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kai_ansible.ansible.collection import features_of
 from kai_ansible.rules.bootstrap_plan import BadPlan, BootstrapPlan, decode, encode
@@ -13,13 +14,8 @@ from kai_ansible.rules.principal_ids import profile_of_key
 from kai_ansible.rules.source_features import first_user_setting
 from kai_ansible.rules.variable_names import variable
 from kai_ansible.wizard.asking import MADE
-from kai_ansible.wizard.draft import USERS
+from kai_ansible.wizard.draft import USERS, Draft
 from kai_ansible.wizard.line_choice import deciding
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kai_ansible.wizard.draft import Draft
 
 # as Kai's own wizard calls the user
 _KEY = "initial-admin"

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kai_ansible.ansible.as_root import run_as_root_if_possible
-from kai_ansible.ansible.playbooks import FETCH, PROBE
+from kai_ansible.ansible.playbooks import FETCH, PROBE, Playbook, Report
 from kai_ansible.ansible.request import Run
+from kai_ansible.ansible.runner import Outcome
 from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.files import private_directory, write_files
 from kai_ansible.inventory.inventory import LOCALHOST_INVENTORY, Inventory
+from kai_ansible.rules.configuration import Configuration
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.documents import Unfit, read_text
+from kai_ansible.rules.module_arguments import ProbeRequest
+from kai_ansible.rules.probe import Probe
 from kai_ansible.rules.probe_requests import probe_request
 from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.rules.program_trust import in_words
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from kai_ansible.ansible.playbooks import Playbook, Report
-    from kai_ansible.ansible.runner import Outcome
-    from kai_ansible.rules.configuration import Configuration
-    from kai_ansible.rules.module_arguments import ProbeRequest
-    from kai_ansible.rules.probe import Probe
-    from kai_ansible.secrets.vault_password import VaultPassword
-    from kai_ansible.terminal.screen import Screen
-
+from kai_ansible.secrets.vault_password import VaultPassword
+from kai_ansible.terminal.screen import Screen
 
 _REASON_LINES = 3
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.binaries import choose_binary
 from kai_ansible.rules.configuration import Configuration
 from kai_ansible.rules.logins import login_notice, logins
+from kai_ansible.rules.probe import Candidate, Probe
+from kai_ansible.rules.problems import Problem
 from kai_ansible.rules.variable_names import variable
 from kai_ansible.secrets.made import made_secret
 from kai_ansible.telegram import SETTING as TOKEN_KEY
-from kai_ansible.terminal.prompts import Back
+from kai_ansible.telegram import Telegram
+from kai_ansible.terminal.prompts import Back, Prompter
+from kai_ansible.terminal.screen import Screen
 from kai_ansible.wizard.asking import MADE, Asker
-from kai_ansible.wizard.draft import IMPORTED, SOURCE, USERS, USERS_FILE
+from kai_ansible.wizard.draft import IMPORTED, SOURCE, USERS, USERS_FILE, Draft
 from kai_ansible.wizard.first_of_workshop import (
     ADMIN,
     TELEGRAM,
@@ -37,16 +42,6 @@ from kai_ansible.wizard.questions import (
 from kai_ansible.wizard.review import Review
 from kai_ansible.wizard.source_tree import problem_of_local_source
 from kai_ansible.wizard.way_back import Journal
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kai_ansible.rules.probe import Candidate, Probe
-    from kai_ansible.rules.problems import Problem
-    from kai_ansible.telegram import Telegram
-    from kai_ansible.terminal.prompts import Prompter
-    from kai_ansible.terminal.screen import Screen
-    from kai_ansible.wizard.draft import Draft
 
 FIRST_FIELDS = ("telegram_id", "os_user")
 CREATE = variable("create_os_users")

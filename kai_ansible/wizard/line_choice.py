@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.ansible.collection import lines
 from kai_ansible.errors import usage_error
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.line_migration import RELEASE, Given, moved_to_line
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.variable_names import variable
 from kai_ansible.secrets.made import made_secret
-from kai_ansible.terminal.prompts import Back
+from kai_ansible.terminal.prompts import Back, Prompter
+from kai_ansible.terminal.screen import Screen
 from kai_ansible.wizard.draft import SOURCE
 from kai_ansible.wizard.questions import NEEDED, Question, help_of
 from kai_ansible.wizard.source_tree import absolute_source, problem_of_local_source
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kai_ansible.rules.contract import Contract
-    from kai_ansible.terminal.prompts import Prompter
-    from kai_ansible.terminal.screen import Screen
 
 # what decides on the line
 VERSION = variable("version")

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from kai_ansible.inventory.host_vars import configuration_of
 from kai_ansible.rules.configuration import Configuration
+from kai_ansible.rules.contract import Surface
 from kai_ansible.rules.models import effective_provider, normalised_model, surface_of
 from kai_ansible.rules.problems import Problem
 from kai_ansible.rules.users import global_backend
 from kai_ansible.rules.variable_names import variable
-from kai_ansible.wizard.draft import USERS
+from kai_ansible.terminal.prompts import Prompter
+from kai_ansible.terminal.screen import Screen
+from kai_ansible.wizard.draft import USERS, Draft
 from kai_ansible.wizard.questions import NEEDED
-
-if TYPE_CHECKING:
-    from kai_ansible.rules.contract import Surface
-    from kai_ansible.terminal.prompts import Prompter
-    from kai_ansible.terminal.screen import Screen
-    from kai_ansible.wizard.draft import Draft
 
 KEY = "DEFAULT_MODEL"
 MODEL = variable(KEY)

@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kai_ansible.inventory.host_vars_files import REMOVED, HostVars
 from kai_ansible.inventory.variable_text import read_text
 from kai_ansible.rules.binaries import agent_account
 from kai_ansible.rules.configuration import Configuration
+from kai_ansible.rules.probe import Probe
 from kai_ansible.rules.redact import fingerprint
+from kai_ansible.rules.users import User
 from kai_ansible.rules.values import env_text
 from kai_ansible.rules.variable_names import PREFIX
+from kai_ansible.terminal.screen import Screen
+from kai_ansible.wizard.draft import Draft
 from kai_ansible.wizard.host_view import HostView, is_missing
 from kai_ansible.wizard.questions import USERS_SECTION, Question, everything_in, is_asked
-
-if TYPE_CHECKING:
-    from kai_ansible.rules.probe import Probe
-    from kai_ansible.rules.users import User
-    from kai_ansible.terminal.screen import Screen
-    from kai_ansible.wizard.draft import Draft
 
 KAI = "Kai's default"
 NOBODY = "not set"

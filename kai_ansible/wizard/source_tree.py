@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kai_ansible.ansible.collection import lines
 from kai_ansible.controller.source_line import UNREADABLE, found_line
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.problems import Problem
-from kai_ansible.rules.release_line import AUTO, problem_of_release
+from kai_ansible.rules.release_line import AUTO, Found, problem_of_release
 from kai_ansible.rules.sources import is_git_url
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kai_ansible.rules.release_line import Found
 
 
 def absolute_source(source: str) -> str:

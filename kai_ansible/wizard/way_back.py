@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
-if TYPE_CHECKING:
-    from kai_ansible.terminal.prompts import Prompter, Validator
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.prompts import Prompter, Validator
+from kai_ansible.terminal.screen import Screen
 
 Answer = TypeVar("Answer")
 
