@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -133,7 +133,7 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
         ]
 
         @functools.wraps(function)
-        def run(**given: Any) -> None:
+        def run(context: typer.Context, **given: Any) -> None:
             # rich takes a while to load, and help does without a screen
             from kai_ansible.terminal.screen import Screen
 
@@ -147,7 +147,7 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
             )
             values["vault_ids"] = tuple(values.get("vault_ids", ()))
             with screen.report_errors():
-                _refuse_empty(own, given)
+                _refuse_empty(context.command, given)
                 options = first.annotation(**values)
                 words = replace(options, host=None).words("")
                 remember(name if group is None else group, options.host, words)
@@ -160,6 +160,10 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
             *(parameter for parameter in shared if parameter.name not in _BEFORE_OWN),
         ]
         keywords = [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in parameters]
+        called = inspect.Parameter(
+            "context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
+        )
+        keywords.append(called)
         # Typer reads both
         run.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in keywords}
@@ -169,18 +173,12 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
     return register
 
 
-def _refuse_empty(parameters: Sequence[inspect.Parameter], given: Mapping[str, Any]) -> None:
+def _refuse_empty(command: Any, given: Mapping[str, Any]) -> None:
     """Raise CommandError for an option with an empty value, as of a variable that is not set."""
-    for parameter in parameters:
-        if given.get(parameter.name) == "" and not _is_argument(parameter):
-            described = getattr(parameter.annotation, "__metadata__", ())
-            # Typer takes the first name for a default
-            names = [
-                word for one in described for word in (str(one.default), *(one.param_decls or ()))
-            ]
-            usual = f"--{parameter.name.replace('_', '-')}"
-            option = next((word for word in names if word.startswith("--")), usual)
-            raise usage_error(option, "nothing", "a value", "give one, or leave the option out")
+    for option in command.params:
+        if option.param_type_name == "option" and given.get(option.name) == "":
+            name = max(option.opts, key=len)
+            raise usage_error(name, "nothing", "a value", "give one, or leave the option out")
 
 
 def _is_argument(parameter: inspect.Parameter) -> bool:
