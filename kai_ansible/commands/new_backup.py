@@ -132,7 +132,7 @@ def finish_backups(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str
         size = path.stat().st_size
         made[host] = {"file": str(path), "bytes": size, "members": summary.members}
         screen.good(f"{host}: {path} ({decimal(size)}, verified; the vault password opens it)")
-        if not backup.has_our_host_vars(summary.meta):
+        if summary.meta.host_vars != backup.host_vars:
             # the data is what counts, so the backup stays; a restore refuses its host_vars
             screen.bad(
                 f"{host}: the host changed the host_vars in this backup, so a restore does not use "

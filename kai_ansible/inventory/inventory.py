@@ -100,7 +100,7 @@ class Inventory:
 
     @property
     def directory(self) -> Path:
-        """The directory host_vars."""
+        """The directory that has host_vars and group_vars."""
         return self.path.parent if self.path.is_file() else self.path
 
     def host_vars(self, host: str, *, to_write: bool = True) -> HostVars:

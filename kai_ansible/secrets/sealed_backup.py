@@ -83,10 +83,6 @@ class NewBackup:
         """The identity that opens the backup."""
         return str(self._identity)
 
-    def has_our_host_vars(self, meta: Meta) -> bool:
-        """Return whether the host returned the host_vars that it was given."""
-        return meta.host_vars == self.host_vars
-
     def finish(self) -> Summary | None:
         """Read back the data that the run has added, and give the file its name.
 

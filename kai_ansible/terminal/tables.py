@@ -59,7 +59,7 @@ def table_lines(columns: Row, rows: Sequence[Row], width: int | None) -> list[st
     """
     fitting = [row for row in rows if width is None or _fits(row, width)]
     while (widths := _widths(columns, fitting, width)) is None and fitting:
-        fitting.remove(max(fitting, key=_least_width))
+        fitting.remove(max(fitting, key=lambda row: sum(map(_longest_word, row))))
     if widths is None or not fitting:
         return [line for row in rows for line in _block(columns, row, width or 0)]
     lines = []
@@ -95,10 +95,6 @@ def _widths(columns: Row, rows: Sequence[Row], width: int | None) -> list[int] |
     # the widest columns give way first: each gets its share of what is left
     missing = sum(wanted) - sum(least)
     return [low + (want - low) * spare // missing for low, want in zip(least, wanted, strict=True)]
-
-
-def _least_width(row: Row) -> int:
-    return sum(map(_longest_word, row))
 
 
 def _longest_word(cell: str) -> int:

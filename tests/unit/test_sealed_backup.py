@@ -49,7 +49,7 @@ def test_host_vars_that_come_back_unchanged_are_those_of_the_controller(tmp_path
     new = made(tmp_path / "bot.kai", OURS)
     summary = new.finish()
     assert summary is not None
-    assert new.has_our_host_vars(summary.meta)
+    assert summary.meta.host_vars == new.host_vars
     backup = opened(tmp_path / "bot.kai")
     assert backup.meta().host_vars == OURS
     assert backup.origin_of_host_vars == "controller"
@@ -72,7 +72,7 @@ def test_host_vars_that_the_host_changed_are_known_as_such(
     new = made(tmp_path / "bot.kai", returned)
     summary = new.finish()
     assert summary is not None
-    assert not new.has_our_host_vars(summary.meta)
+    assert summary.meta.host_vars != new.host_vars
     assert opened(tmp_path / "bot.kai").origin_of_host_vars == "changed"
 
 
