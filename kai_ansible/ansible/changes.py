@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from kai_ansible.ansible.events import Event, EventData, Result
+from kai_ansible.ansible.events import Event, EventData, Result, task_of
 from kai_ansible.rules.bounded_yaml import NotATree, read_tree
 from kai_ansible.rules.diff import ABSENT
 
@@ -79,7 +79,7 @@ def _changes_of(data: EventData, result: Result) -> Iterator[Change]:
         # its result has no name in check mode, but the item of the loop
         yield Change(f"account {result.get('name') or result.get('item', '')}", "", "", "made")
     else:
-        yield Change(str(data.get("task", "")).rpartition(" : ")[2], "", "", "changed")
+        yield Change(task_of(data), "", "", "changed")
 
 
 def _changes_in(difference: Mapping[str, str]) -> Iterator[Change]:

@@ -26,3 +26,8 @@ class Event(TypedDict, total=False):
     event: str
     created: str
     event_data: EventData
+
+
+def task_of(data: EventData) -> str:
+    """Return the name of the task of an event, without that of its role."""
+    return str(data.get("task", "")).rpartition(" : ")[2]

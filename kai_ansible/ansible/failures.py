@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from kai_ansible.ansible.advice import NOT_BEGUN, advice_for
-from kai_ansible.ansible.events import Event, EventData, Result
+from kai_ansible.ansible.events import Event, Result, task_of
 from kai_ansible.ansible.reading import HostReading
 from kai_ansible.rules.problems import Problem
 from kai_ansible.rules.readiness import LIKELY_CAUSE, LOG_OF_START
@@ -85,14 +85,14 @@ def failed_tasks(
             message,
             host,
             known.ssh or ["ssh", host],
-            reached=_ran(data.get("res", {})),
+            reached=_ran(result),
             unreachable=event["event"] == "runner_on_unreachable",
         )
-        failure = FailedTask(host, _task(data), message, fix)
+        failure = FailedTask(host, task_of(data), message, fix)
         again = [one for one in failures if one.host == host and one.message in message]
         if again:
             failures[failures.index(again[0])] = again[0].with_what_follows(
-                message, restored=bool(data.get("res", {}).get("restored"))
+                message, restored=bool(result.get("restored"))
             )
         else:
             failures.append(failure)
@@ -113,10 +113,6 @@ def _ran(result: Result) -> bool:
     # a host may answer anything
     invocation = result.get("invocation")
     return (isinstance(invocation, dict) and "module_args" in invocation) or "problems" in result
-
-
-def _task(data: EventData) -> str:
-    return str(data.get("task", "")).rpartition(" : ")[2]
 
 
 def message_of(result: Result) -> str:

@@ -104,7 +104,7 @@ class VaultSources:
 
         Raises CommandError for a source that is not there: Ansible would go on with our own.
         """
-        typed = [*([str(self.named)] if self.named else [])]
+        typed = [str(self.named)] if self.named else []
         typed += [source for _label, source in map(label_and_source, self.ids)]
         _refuse(filter(_is_missing, typed))
         found = []

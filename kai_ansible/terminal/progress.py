@@ -6,12 +6,11 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from rich.markup import escape
 from rich.text import Text
 
-from kai_ansible.ansible.events import Event
+from kai_ansible.ansible.events import Event, task_of
 from kai_ansible.rules.problems import listed
 from kai_ansible.terminal.screen import Screen
 
@@ -123,12 +122,7 @@ class Progress:
             self.heartbeat.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.ended.set()
         if kind is not None:
             self.interrupt()
@@ -197,7 +191,7 @@ class Progress:
             self.screen.event({"event": "phase", "phase": phase, "state": "started"})
             if not self.live:
                 self._say(f"{self._title(phase)} ...")
-        self.task = str(data.get("task", "")).rpartition(" : ")[2]
+        self.task = task_of(data)
         self.screen.event({"event": "task", "phase": self.phase, "task": self.task})
         if self.screen.verbose:
             self._say(f"  {self.task}")
