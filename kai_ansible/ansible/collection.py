@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,8 @@ from kai_ansible.rules.sources import is_git_url
 # the line to assume when no host is involved, or its variables do not determine one
 DEFAULT_RELEASE = "1"
 SOURCE = "kai_install_source"
+# takes notes for the operator
+Notes = Callable[[Iterable[str]], object]
 # of each probed source
 _found: dict[str, tuple[Contract | None, list[Problem]]] = {}
 
@@ -49,33 +51,29 @@ def contract(release: str = DEFAULT_RELEASE) -> Contract:
         ) from error
 
 
-def contract_of(
-    variables: Mapping[str, Any], report: Callable[[str], object] | None = None
-) -> Contract:
+def contract_of(variables: Mapping[str, Any], notes: Notes | None = None) -> Contract:
     """Return the contract of the line that the variables of a host choose.
 
     The source decides if they choose none. A source of no line leaves that open: then it is the
     contract of DEFAULT_RELEASE, whose variables the others know as well; an install refuses such a
     source. Of a source that cannot be read it is a guess: the line that the variables fit best.
-    report: takes the sentence that says so. Raises CommandError for an unknown line.
+    notes: takes the sentence that says so. Raises CommandError for an unknown line.
     """
     release = str(variables.get(VARIABLE) or AUTO)
     if release != AUTO:
         return contract(release)
     found = _found_by_source(variables)[0] or contract()
     problem = unread_source(variables)
-    if problem and report:
-        report(
-            f"{problem.where}: {problem.found}. Assuming {found.title}, because host_vars have its "
-            f"settings. To be sure, {problem.fix}."
-        )
+    if problem and notes:
+        guess = f"Assuming {found.title}, because host_vars have its settings"
+        notes([f"{problem.where}: {problem.found}. {guess}. To be sure, {problem.fix}."])
     return found
 
 
-def certain_contract(variables: Mapping[str, Any], report: Callable[[str], object]) -> Contract:
+def certain_contract(variables: Mapping[str, Any], notes: Notes) -> Contract:
     """Return the contract of a host whose variables are about to change.
 
-    report: as for ``contract_of``. Raises CommandError where the source cannot be read and the
+    notes: as for ``contract_of``. Raises CommandError where the source cannot be read and the
     variables fit several lines, because the names of settings differ between these.
     """
     problem = unread_source(variables)
@@ -83,7 +81,7 @@ def certain_contract(variables: Mapping[str, Any], report: Callable[[str], objec
         named = listed(one.line for one in lines().lines)
         fix = f"correct it, or name the line, one of {named}: kai-ansible config --set release=LINE"
         raise CommandError("Nothing was written.", problems=[replace(problem, fix=fix)])
-    return contract_of(variables, report)
+    return contract_of(variables, notes)
 
 
 def unread_source(variables: Mapping[str, Any]) -> Problem | None:

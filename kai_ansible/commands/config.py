@@ -98,7 +98,7 @@ def _configure(options: ConfigOptions, given_answers: Answers | None, screen: Sc
         # a plugin of the operator's may set variables without an inventory
         chosen = _source(options, given_answers, before, asker, screen)
     source, was_asked = chosen
-    contract = certain_contract({**before, **source}, lambda said: screen.notes([said]))
+    contract = certain_contract({**before, **source}, screen.notes)
     sections = contract.sections
     if options.section and options.section not in sections:
         raise usage_error(

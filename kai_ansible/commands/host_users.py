@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kai_ansible.ansible.collection import certain_contract
+from kai_ansible.ansible.collection import Notes, certain_contract
 from kai_ansible.commands.confirmation import confirm
 from kai_ansible.commands.options import UsersOptions
 from kai_ansible.commands.target import only_host, opened
@@ -59,7 +59,7 @@ class HostUsers:
 def read_users(
     options: UsersOptions,
     screen: Screen,
-    contract_for: Callable[[Mapping[str, Any], Callable[[str], object]], Contract],
+    contract_for: Callable[[Mapping[str, Any], Notes], Contract],
 ) -> list[HostUsers]:
     """Return the users of each host that the options name.
 
@@ -74,7 +74,7 @@ def read_users(
         files = inventory.host_vars(host, to_write=False)
         if not variables:
             raise nothing_known(host, files)
-        contract = contract_for(variables, lambda said: screen.notes([said]))
+        contract = contract_for(variables, screen.notes)
         configuration = configuration_of(contract, variables)
         found.append(HostUsers(inventory, files, password, contract, variables, configuration))
     return found

@@ -203,7 +203,7 @@ def _migration(inventory: Inventory, host: str, screen: Screen) -> Migration:
     variables = inventory.variables(host)
     if not variables:
         raise nothing_known(host, inventory.host_vars(host, to_write=False))
-    return migrated(contract_of(variables, lambda said: screen.notes([said])), variables)
+    return migrated(contract_of(variables, screen.notes), variables)
 
 
 def _texts(

@@ -59,7 +59,7 @@ def print_settings(
         variables = inventory.variables(host)
         if not variables:
             raise nothing_known(host, inventory.host_vars(host, to_write=False))
-        own = contract_of(variables, lambda said: screen.notes([said]))
+        own = contract_of(variables, screen.notes)
         found[host] = _settings_of(own, variables, inventory.places(host))
     if key:
         _print_one(key, found, screen)
