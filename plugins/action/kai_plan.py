@@ -44,11 +44,12 @@ class ActionModule(ActionBase):
         # Ansible removes it when a signal ends the run, and a task has a process of its own
         tempfile.tempdir = constants.DEFAULT_LOCAL_TMP
         self.variables: dict[str, Any] = task_vars or {}
-        _checked, arguments = self.validate_argument_spec(
+        _checked, given = self.validate_argument_spec(
             argument_spec=documented(kai_plan.DOCUMENTATION)
         )
+        arguments = {name: plain(value) for name, value in given.items()}
         self.role_path: str = arguments["role_path"]
-        variables = plain(arguments["variables"])
+        variables = arguments["variables"]
         if not variables:
             from_host = problems_of_facts(self.variables)
             if from_host:
@@ -85,7 +86,7 @@ class ActionModule(ActionBase):
         refused = run_plan.refusals(subject, purpose)
         if refused:
             return _refused(refused)
-        probe, source = plain(arguments["probe"]), plain(arguments["source"])
+        probe, source = arguments["probe"], arguments["source"]
         with_data = arguments["with_data"]
         plan: dict[str, object] = {
             "changed": False,
@@ -94,7 +95,7 @@ class ActionModule(ActionBase):
             **run_plan.host_plan(subject, purpose, probe, source, with_data=with_data),
             "code_signs": code_signs(lines_of(directory)),
         }
-        if arguments["probe"] is not None:
+        if probe is not None:
             plan.update(self._decided(purpose, subject, arguments))
         return plan
 
@@ -102,15 +103,15 @@ class ActionModule(ActionBase):
         self, purpose: str, subject: run_plan.Subject, arguments: Mapping[str, Any]
     ) -> Mapping[str, object]:
         """Return the decisions that require a probe of the host."""
-        probe = plain(arguments["probe"])
+        probe = arguments["probe"]
         if purpose == "install":
             return run_plan.install_plan(
                 subject,
                 probe,
-                plain(arguments["source"]),
+                arguments["source"],
                 check=bool(self._task.check_mode),
-                agreed=plain(arguments["agreed"]),
-                workshop=plain(arguments["workshop"]),
+                agreed=arguments["agreed"],
+                workshop=arguments["workshop"],
                 with_data=arguments["with_data"],
             )
         if purpose == "logins":
@@ -120,8 +121,7 @@ class ActionModule(ActionBase):
         if purpose == "doctor":
             if arguments["checkup"] is None:
                 return run_plan.checkup_plan(subject, probe)
-            checkup = plain(arguments["checkup"])
-            return run_plan.findings_plan(subject, probe, checkup)
+            return run_plan.findings_plan(subject, probe, arguments["checkup"])
         if purpose == "rollback":
             to, with_database = arguments["rollback_to"], arguments["rollback_database"]
             return run_plan.rollback_plan(probe, to, with_database=with_database)
