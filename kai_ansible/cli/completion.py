@@ -25,28 +25,28 @@ def hosts(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning([*names, "all"], incomplete)
 
 
-def assignments(ctx: typer.Context, incomplete: str) -> list[str]:
+def assignments(incomplete: str) -> list[str]:
     """Return the keys that --set takes; secrets are left out."""
     settings = _contract().settings.items()
     return _beginning([f"{key}=" for key, spec in settings if not spec.secret], incomplete)
 
 
-def settings(ctx: typer.Context, incomplete: str) -> list[str]:
+def settings(incomplete: str) -> list[str]:
     """Return the settings of Kai and of the install."""
     return _beginning([*_contract().settings, *_contract().host], incomplete)
 
 
-def fields(ctx: typer.Context, incomplete: str) -> list[str]:
+def fields(incomplete: str) -> list[str]:
     """Return the fields of a user."""
     return _beginning([f"{name}=" for name in _contract().user_fields], incomplete)
 
 
-def sections(ctx: typer.Context, incomplete: str) -> list[str]:
+def sections(incomplete: str) -> list[str]:
     """Return the sections of the wizard."""
     return _beginning(_contract().sections, incomplete)
 
 
-def lines(ctx: typer.Context, incomplete: str) -> list[str]:
+def lines(incomplete: str) -> list[str]:
     """Return the release lines to which host_vars can be migrated."""
     from kai_ansible.ansible.collection import lines as known
 

@@ -71,10 +71,7 @@ def migrate_host_vars(options: MigrateOptions, screen: Screen) -> None:
     inventory, password = opened(options)
     versions = {host: _migration(inventory, host, screen) for host in inventory.hosts}
     accounts = _accounts(options, versions, ask=asks and not screen.as_json and at_terminal())
-    moved = {
-        host: _moved(inventory, host, version, target, accounts)
-        for host, version in versions.items()
-    }
+    moved = {host: _moved(host, version, target, accounts) for host, version in versions.items()}
     texts = _texts(inventory, moved, password, target or contract_of_line(), options)
     for host, one in moved.items():
         _show(host, one, target, screen)
@@ -156,7 +153,6 @@ def _fault_of_typed(account: str) -> str | None:
 
 
 def _moved(
-    inventory: Inventory,
     host: str,
     version: Migration,
     target: Contract | None,

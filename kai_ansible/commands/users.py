@@ -123,7 +123,7 @@ def _ask(current: HostUsers, given: Mapping[str, Any], options: UsersOptions) ->
         if given.get(name) is not None or spec.asked != ESSENTIAL:
             continue
 
-        def fault(typed: str, name: str = name, spec: UserField = spec) -> str | None:
+        def fault(typed: str, spec: UserField = spec) -> str | None:
             if spec.unique and typed in holders:
                 return f"{holders[typed].get('name')} has this ID."
             return fault_of_answer(contract, spec, typed)

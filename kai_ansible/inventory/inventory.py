@@ -214,7 +214,7 @@ class Inventory:
             try:
                 return sorted(hosts_of(self.path, pattern, arguments))
             except NotRead as error:
-                refused = self._unreadable(error, pattern, sources, own, at_terminal=False)
+                refused = self._unreadable(error, sources, own, at_terminal=False)
                 raise refused from error
 
     def known(self, host: str) -> HostReading:
@@ -314,7 +314,7 @@ class Inventory:
                         raise
                     found = read(path, pattern, asks_vault_password=True, at_terminal=True)
             except NotRead as error:
-                refused = self._unreadable(error, pattern, sources, own, at_terminal=at_terminal)
+                refused = self._unreadable(error, sources, own, at_terminal=at_terminal)
                 raise UnreadableInventory(*refused.args, problems=refused.problems) from error
         sources.refuse_missing_of_settings(found.session)
         return found, chosen_password(found.session, sources, own)
@@ -377,7 +377,6 @@ class Inventory:
     def _unreadable(
         self,
         error: NotRead,
-        pattern: str | None,
         sources: VaultSources,
         own: VaultPassword | None,
         *,

@@ -86,7 +86,7 @@ class Review:
             self.screen.table(title, ("Setting", "Value", "From"), lines)
             if not unasked and not self._rows:
                 self.screen.say(REST)
-        columns, users = _users_on_host(self.draft, configuration, self.view)
+        columns, users = _users_on_host(configuration, self.view)
         if opened == USERS_SECTION or users != self._users:
             self.screen.table("Users", columns, users)
             seen = self.view.in_words(str(configuration.host.get("python", "")))
@@ -110,7 +110,7 @@ def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> 
     ]
     if rows:
         screen.table("Changes to write", ("Setting", "Present", "New"), rows)
-    columns, users = _users(draft, configuration)
+    columns, users = _users(configuration)
     screen.table("Users", columns, users)
 
 
@@ -163,9 +163,9 @@ def _row(draft: Draft, question: Question, view: HostView) -> Row:
 
 
 def _users_on_host(
-    draft: Draft, configuration: Configuration, view: HostView
+    configuration: Configuration, view: HostView
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    columns, users = _users(draft, configuration)
+    columns, users = _users(configuration)
     seen = view.latest
     if seen is None:
         return columns, users
@@ -174,9 +174,7 @@ def _users_on_host(
     return (*columns, "On the host"), rows
 
 
-def _users(
-    draft: Draft, configuration: Configuration
-) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _users(configuration: Configuration) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     service_user = configuration.host.get("service_user")
     rows: list[tuple[str, ...]] = [
         (
