@@ -5,15 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from kai_ansible.rules.problems import Problem
-
+from kai_ansible.rules.problems import Problem, listed, problem_of_error
 
 NEXT_LINE = "\n"
 INDENT = " " * 13
@@ -39,8 +35,6 @@ def usage_error(
     code: ExitCode = ExitCode.INVALID,
 ) -> CommandError:
     """Return the error of a single problem; ``message`` is its consequence for this run."""
-    from kai_ansible.rules.problems import Problem
-
     return CommandError(message, problems=[Problem(where, found, expected, fix)], code=code)
 
 
@@ -50,8 +44,6 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def full_disk_error(error: OSError, message: str) -> CommandError | None:
     """Return the error of a disk that has no more space for a file, None for any other."""
-    from kai_ansible.rules.problems import problem_of_error
-
     # what Python says if it can write in no directory for temporary files
     is_full = error.errno in FULL or "No usable temporary" in str(error)
     if not is_full:
@@ -65,8 +57,6 @@ def full_disk_error(error: OSError, message: str) -> CommandError | None:
 
 def attention_error(hosts: Sequence[str]) -> CommandError:
     """Return the error of a command that found hosts which need attention."""
-    from kai_ansible.rules.problems import listed
-
     verb = "needs" if len(hosts) == 1 else "need"
     return CommandError(f"{listed(hosts)} {verb} attention.", code=ExitCode.NOT_READY)
 
