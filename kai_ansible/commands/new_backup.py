@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from rich.filesize import decimal
 
+from kai_ansible.commands.target import Target
 from kai_ansible.errors import CommandError, ExitCode, full_disk_error, usage_error
 from kai_ansible.files import is_there, uninterrupted
 from kai_ansible.inventory.variable_files import VARIABLE_SUFFIXES
 from kai_ansible.inventory.variable_text import read_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from kai_ansible.commands.target import Target
-    from kai_ansible.rules.backup_archive import Summary
-    from kai_ansible.secrets.sealed_backup import NewBackup
-    from kai_ansible.terminal.screen import Screen
+from kai_ansible.rules.backup_archive import Summary
+from kai_ansible.secrets.sealed_backup import NewBackup
+from kai_ansible.terminal.screen import Screen
 
 DIRECTORY = Path("backups")
 
@@ -51,8 +48,6 @@ def new_backups(target: Target, output: Path | None) -> Iterator[dict[str, NewBa
     output: the file for the only host, None for one file per host in DIRECTORY.
     Raises CommandError for a file that exists already or cannot be created.
     """
-    from kai_ansible.secrets.sealed_backup import NewBackup
-
     if output and len(target.hosts) > 1:
         raise usage_error(
             "--output",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.filesize import decimal
 
 from kai_ansible.ansible.playbooks import BACKUP, RESTORE
+from kai_ansible.ansible.runner import Outcome
 from kai_ansible.calling import command_line
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.new_backup import (
@@ -25,18 +26,13 @@ from kai_ansible.errors import usage_error
 from kai_ansible.files import private_directory, write_files
 from kai_ansible.inventory.inventory import Inventory, write_host_vars
 from kai_ansible.inventory.variable_text import read_text
+from kai_ansible.rules.backup_archive import Meta
+from kai_ansible.rules.reports import RestoreReport
+from kai_ansible.secrets.sealed_backup import Backup, open_backup
 from kai_ansible.secrets.vault_password import VAULT_HEADER, needed_password
 from kai_ansible.terminal.outcome_view import report_next_steps, report_outcome
+from kai_ansible.terminal.screen import Screen
 from kai_ansible.terminal.status_view import age
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kai_ansible.ansible.runner import Outcome
-    from kai_ansible.rules.backup_archive import Meta
-    from kai_ansible.rules.reports import RestoreReport
-    from kai_ansible.secrets.sealed_backup import Backup
-    from kai_ansible.terminal.screen import Screen
 
 
 @dataclass(frozen=True)
@@ -54,8 +50,6 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
     ask for confirmation.
     Raises CommandError for a damaged backup, and if the run fails.
     """
-    from kai_ansible.secrets.sealed_backup import open_backup
-
     asks = not (options.check or options.yes)
     if asks:
         require_terminal("restore", screen)

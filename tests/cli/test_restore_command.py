@@ -16,7 +16,6 @@ from kai_ansible.commands import confirmation, restore
 from kai_ansible.commands.restore import RestoreOptions, restore_backup
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.inventory import Inventory
-from kai_ansible.secrets import sealed_backup
 from kai_ansible.secrets.vault_password import VAULT_HEADER
 from kai_ansible.terminal.screen import Screen
 
@@ -53,7 +52,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
     def new_backups(*_: object) -> Iterator[dict[str, object]]:
         yield {}
 
-    monkeypatch.setattr(sealed_backup, "open_backup", lambda *_: archive)
+    monkeypatch.setattr(restore, "open_backup", lambda *_: archive)
     for name, stand_in in (
         ("run_role", made.run),
         ("opened", lambda *_: (inventory, None)),
