@@ -215,7 +215,7 @@ def host(**differing: Any) -> dict[str, Any]:
     """What is seen of a host that is as an install of release r1 leaves it, but for a part."""
     installed = {
         "fault": None,
-        "installs": [{"release": "r0"}, {"release": "r1"}],
+        "is_recorded": True,
         "live": "r1",
         "interrupted": False,
         "hangs": False,
@@ -244,10 +244,8 @@ def test_a_host_that_is_as_wanted_has_nothing_to_change() -> None:
         {"accounts": {"kai": {}, "alice": None}},
         {"accounts": {"kai": None}},
         {"fault": {"where": "/opt/kai/current"}},
-        {"installs": None},
-        {"installs": []},
-        # the record of r1 was damaged, and moved away
-        {"installs": [{"release": "r0"}]},
+        # the record of the last install was damaged, and moved away
+        {"is_recorded": False},
         {"live": "r0"},
         {"live": None},
         {"interrupted": True},

@@ -507,6 +507,19 @@ def test_an_install_is_on_record_or_can_still_be_taken_back(hosts: Any) -> None:
         assert host.live() == ((NEW, "b", True) if kept else (OLD, "a", True))
 
 
+def test_what_is_live_is_recorded_again_where_its_record_was_moved_away(hosts: Any) -> None:
+    host = hosts("host")
+    for files in (OLD, NEW):
+        host.switch("a", files)
+        host.keep()
+    assert host.switch("a", NEW)["changed"] is False
+    (host.install_dir / "installs/2").rename(host.root / "aside")
+    assert host.switch("a", NEW)["changed"] is True
+    host.keep()
+    assert host.switch("a", NEW)["changed"] is False
+    assert (host.install_dir / "installs/2").is_dir()
+
+
 def test_a_rollback_leaves_alone_what_no_install_wrote(hosts: Any) -> None:
     host = hosts("host")
     services, workspaces = "etc/kai/services.yaml", "etc/kai/workspaces.yaml"

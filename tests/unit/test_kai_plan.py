@@ -114,6 +114,7 @@ def test_a_plan_has_the_rendered_files_and_prints_no_secret(
             "hangs": False,
             "interrupted": False,
             "installs": [],
+            "is_recorded": False,
             "service": {"active": False, "enabled": False},
             "files": {},
             "layout": {"changes": [], "refused": [], "unseen": []},

@@ -49,6 +49,7 @@ INSTALLED: dict[str, Any] = {
     "interrupted": False,
     "going": [],
     "installs": [],
+    "is_recorded": False,
     "key": "k",
     "service": {"active": False, "enabled": False},
     "files": {},

@@ -45,6 +45,7 @@ INSTALLED: dict[str, Any] = {
     "unfinished": None,
     "damaged": [],
     "installs": [],
+    "is_recorded": False,
     "releases": [{"id": "a1", "state": "good", "live": True}],
     "service": {
         "unit": "kai",

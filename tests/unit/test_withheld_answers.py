@@ -567,6 +567,7 @@ def test_a_link_that_cannot_be_seen_either() -> None:
     assert install_probe.installs_seen(installs, []) == {
         **dict.fromkeys(("live", "unfinished", "releases", "installs")),
         "damaged": [],
+        "is_recorded": False,
         "fault": None,
     }
 

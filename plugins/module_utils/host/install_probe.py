@@ -95,9 +95,9 @@ def known_installs(installs: Installs, damaged: Sequence[DamagedRecord]) -> Know
     """
     live, journal = installs.live(), _journal(installs)
     try:
-        records, built = installs.records(), installs.built()
+        records, built, is_recorded = installs.records(), installs.built(), installs.is_recorded()
     except Damaged:
-        records, built = [], {}
+        records, built, is_recorded = [], {}, False
     return {
         "live": live,
         "damaged": list(damaged),
@@ -121,6 +121,7 @@ def known_installs(installs: Installs, damaged: Sequence[DamagedRecord]) -> Know
             }
             for record in records
         ],
+        "is_recorded": is_recorded,
     }
 
 
@@ -152,6 +153,7 @@ def installs_seen(
         "unfinished": None,
         "releases": None,
         "installs": None,
+        "is_recorded": False,
     }
     if distrusted:
         fault = Problem(

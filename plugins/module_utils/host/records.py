@@ -419,6 +419,21 @@ class Installs:
             "by": record.get("by"),
         }
 
+    def is_recorded(self) -> bool:
+        """Return whether the last record is of what is live: the release with all its files.
+
+        The operator may have moved the record away. Raises Refused if the live release is unknown.
+        """
+        records = self.records()
+        if not records or records[-1]["release"] != self.live():
+            return False
+        managed = records[-1]["managed"]
+        recorded = self.deployed(records[-1]["number"])
+        try:
+            return all(look(one.path) == one for one in recorded if managed[one.path])
+        except Damaged:
+            return False
+
     def line(self) -> str:
         """Return the release line of the last verified install."""
         records = self.records()

@@ -172,7 +172,7 @@ class Switch:
                 or starts
                 or self.installs.lacks_models(release)
                 or not service.enabled
-                or not self.is_on_record(release)
+                or not self.installs.is_recorded()
             ),
             "changed_paths": changed_paths,
             "former_release": live,
@@ -240,11 +240,6 @@ class Switch:
             result["stopped_at"] = self.stopped_at if result["was_active"] else None
             replace(self.only_rules(new_states))
         return result
-
-    def is_on_record(self, release: str) -> bool:
-        """Return whether the last record is of a release; the operator may have moved it away."""
-        records = self.installs.records()
-        return bool(records) and records[-1]["release"] == release
 
     def with_former_rules(self, changed: list[tuple[FileState, FileState]]) -> list[FileState]:
         """Return the new states, sudoers drop-ins first and with their former rules in them.

@@ -79,8 +79,7 @@ def is_as_wanted(probe: InstalledProbe, wanted: Sequence[FileState], release: st
         and installed["fault"] is None
         and installed["live"] == release
         and probe["release"]["has_models"]
-        and installed["installs"]
-        and installed["installs"][-1]["release"] == release
+        and installed["is_recorded"]
         and installed["interrupted"] is False
         and service["active"]
         and not installed["hangs"]

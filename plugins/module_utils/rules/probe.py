@@ -241,13 +241,17 @@ class InstallRecord(VerifiedRelease):
 
 
 class KnownInstalls(TypedDict):
-    """The releases and records of a host, None where only root sees them."""
+    """The releases and records of a host, None where only root sees them.
+
+    is_recorded: whether the last record is of the live release with all its files.
+    """
 
     live: str | None
     damaged: list[DamagedRecord]
     unfinished: Unfinished | None
     releases: list[ReleaseState] | None
     installs: list[InstallRecord] | None
+    is_recorded: bool
 
 
 class InstallsSeen(KnownInstalls):

@@ -139,6 +139,7 @@ def installed_unseen(host: Host, problem: Problem) -> Installed | None:
         "unfinished": None,
         "releases": None,
         "installs": None,
+        "is_recorded": False,
         "interrupted": None,
         "health": None,
         "strangers": None,
