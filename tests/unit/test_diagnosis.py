@@ -21,6 +21,7 @@ from kai_ansible.rules.diagnosis import (
     owner_of,
     shown_in,
 )
+from kai_ansible.rules.problems import Problem
 from kai_ansible.rules.readiness import LOG_OF_START
 from kai_ansible.rules.run_plan import Subject, checkup_plan, findings_plan, use_usual_places
 from kai_ansible.rules.status import host_status
@@ -359,6 +360,12 @@ def planned(contract: Contract, given: dict[str, Any]) -> Subject:
     read = read_configuration(contract, given)
     use_usual_places(read)
     return Subject(read, given, {}, lambda name, values: "")
+
+
+def test_on_a_system_that_is_not_supported_nothing_is_tried(contract: Contract) -> None:
+    fault = Problem("platform", "a Mac", "Linux", "install there").as_dict()
+    seen = probe(platform="", faults=[fault], installed=installed())
+    assert checkup_plan(planned(contract, variables()), seen) == {"problems": [fault]}
 
 
 def test_only_what_is_secret_is_kept_out_of_the_log(contract: Contract) -> None:

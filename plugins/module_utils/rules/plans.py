@@ -180,8 +180,8 @@ class StatusPlan(TypedDict):
     lines: list[str]
 
 
-class CheckupPlan(TypedDict):
-    """The plan of a checkup."""
+class CheckupPlan(Refusal, total=False):
+    """The plan of a checkup; problems alone where the system is not supported."""
 
     checkup: CheckupRequest
 

@@ -569,8 +569,13 @@ def status_plan(subject: Subject, probe: InstalledProbe) -> StatusPlan:
 
 
 def checkup_plan(subject: Subject, probe: InstalledProbe) -> CheckupPlan:
-    """Return the arguments of kai_checkup."""
+    """Return the arguments of kai_checkup.
+
+    Returns problems alone where the operating system of the host is not supported.
+    """
     contract, configuration = subject.configuration.contract, subject.configuration
+    if probe["platform"] not in contract.platforms:
+        return {"problems": probe["faults"]}
     source = deployed_source(contract, probe)
     valid = not configuration.problems
     desired = desired_state(configuration, probe, source) if valid else None
@@ -578,7 +583,7 @@ def checkup_plan(subject: Subject, probe: InstalledProbe) -> CheckupPlan:
     extra = subject.given.get(variable("secret_extra_env"))
     secrets = extra if isinstance(extra, dict) else ()
     request = diagnosis.checkup_request(configuration, probe, desired, secrets)
-    return {"checkup": request}
+    return {"problems": [], "checkup": request}
 
 
 def findings_plan(subject: Subject, probe: InstalledProbe, checkup: Checkup) -> FindingsPlan:
