@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.sudoers import kill_arguments
+from kai_ansible.rules.sudo_rules import kill_arguments
 from tests.machine.site import Site
 from tests.testbed.machines import Machine
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.paths import fault_of_path
+from kai_ansible.rules.sudo_rules import kill_arguments
 from kai_ansible.rules.sudoers import (
     PolicyFiles,
     commands_by_account,
     flags_in_force,
     includes,
-    kill_arguments,
     policy_with_candidate,
     reads_directory,
     secure_path,

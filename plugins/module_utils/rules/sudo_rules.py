@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING
 
 from .binaries import runners
 from .logins import login_of
-from .sudoers import kill_arguments
+from .sudoers import sudo_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .configuration import Configuration
-    from .contract import Contract
+    from .contract import Contract, KillArguments
     from .desired import SudoAgent, SudoCall, SudoEnvironment, SudoRules
     from .probe import Probe
+
+# how many digits numbers have: Linux has no process above 4194304, and group 1 is everybody's
+_DIGITS = {"signal": (1, 2), "process": (1, 7), "group": (2, 7)}
 
 
 def sudo_rules(
@@ -119,3 +122,29 @@ def _environments(configuration: Configuration, paths: Mapping[str, str]) -> lis
                 digest = hashlib.sha256(json.dumps(call).encode()).hexdigest()[:8]
                 found.append({**call, "alias": f"KAI_{backend}_{purpose}_{digest}".upper()})
     return found
+
+
+def kill_arguments(known: KillArguments, said: str) -> list[str]:
+    """Return the arguments of kill that rules allow: each form of the bot's, and nothing else.
+
+    known: ``sudoers.kill_arguments`` of the contract. said: what ``sudo -V`` says. Before 1.9.10
+    sudo has only patterns, and a * lets in more words: each number of digits is a rule there.
+    """
+    since = tuple(int(part) for part in known.regular_expressions_since.split("."))
+    if (sudo_version(said) or (0, 0, 0)) >= since:
+        words = {
+            name: "[1-9]" + "[0-9]" * (least - 1) + ("[0-9]?" if most - least == 1 else "[0-9]*")
+            for name, (least, most) in _DIGITS.items()
+        }
+        return [f"^{form.format(**words)}$" for form in known.forms]
+    patterns = {
+        name: ["[1-9]" + "[0-9]" * more for more in range(least - 1, most)]
+        for name, (least, most) in _DIGITS.items()
+    }
+    return [
+        form.format(**dict(zip(patterns, words)))
+        for form in known.forms
+        for words in itertools.product(
+            *(found if f"{{{name}}}" in form else [""] for name, found in patterns.items())
+        )
+    ]

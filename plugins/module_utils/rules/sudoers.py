@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import itertools
 import posixpath
 import re
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from .problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from .contract import KillArguments
     from .desired import SudoRules
 
 MAIN_POLICY = "/etc/sudoers"
@@ -39,8 +37,6 @@ _MORE_THAN_TEXT = re.compile(r"\b(NOTBEFORE|NOTAFTER|group_plugin)\b")
 _DEEPEST_INCLUDE = 128
 # through links to directories a policy has ever more paths, though sudo ends at that depth
 _MOST_FILES = 2000
-# how many digits numbers have: Linux has no process above 4194304, and group 1 is everybody's
-_DIGITS = {"signal": (1, 2), "process": (1, 7), "group": (2, 7)}
 # of a list of Defaults; a comma in a value is quoted or behind a backslash
 _ENTRY = re.compile(r'(?:"(?:\\.|[^"\\])*"|\\.|[^,\\])+', re.DOTALL)
 # a limit that is none, and leave to choose a directory, which changes none (sudoers(5))
@@ -70,32 +66,6 @@ def sudoers_command(path: str) -> str:
     if fault:
         raise ValueError(f"{path!r} {fault}")
     return re.sub(r"([,:= #])", r"\\\1", path)
-
-
-def kill_arguments(known: KillArguments, said: str) -> list[str]:
-    """Return the arguments of kill that rules allow: each form of the bot's, and nothing else.
-
-    known: ``sudoers.kill_arguments`` of the contract. said: what ``sudo -V`` says. Before 1.9.10
-    sudo has only patterns, and a * lets in more words: each number of digits is a rule there.
-    """
-    since = tuple(int(part) for part in known.regular_expressions_since.split("."))
-    if (sudo_version(said) or (0, 0, 0)) >= since:
-        words = {
-            name: "[1-9]" + "[0-9]" * (least - 1) + ("[0-9]?" if most - least == 1 else "[0-9]*")
-            for name, (least, most) in _DIGITS.items()
-        }
-        return [f"^{form.format(**words)}$" for form in known.forms]
-    patterns = {
-        name: ["[1-9]" + "[0-9]" * more for more in range(least - 1, most)]
-        for name, (least, most) in _DIGITS.items()
-    }
-    return [
-        form.format(**dict(zip(patterns, words)))
-        for form in known.forms
-        for words in itertools.product(
-            *(found if f"{{{name}}}" in form else [""] for name, found in patterns.items())
-        )
-    ]
 
 
 def secure_path(directories: Iterable[str]) -> str:
