@@ -744,7 +744,7 @@ def test_a_proof_that_depends_on_what_is_not_seen_is_made_anew(
 ) -> None:
     monkeypatch.setattr(os, "getxattr", broken)
     with pytest.raises(OSError, match="access list"):
-        proof_cache.facts_of_directory("/srv")
+        proof_cache.facts_of_directory("/srv", None)
 
 
 # ---- root by another name

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import functools
 import os
 import pwd
 import re
@@ -32,7 +33,15 @@ from .proof_cache import (
     facts_of_program,
 )
 from .service import deployed_env, deployed_port, health, health_page
-from .system import Listener, account_of, environment_of, log_of, service_state, strangers
+from .system import (
+    Listener,
+    account_of,
+    environment_of,
+    log_of,
+    server_of,
+    service_state,
+    strangers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,8 +166,11 @@ class Remembered:
     def __init__(self, known: str, parameters: ProofArguments, bot: BotAccount) -> None:
         self.parameters, self.bot = parameters, bot
         self.earlier = EarlierProofs(known, time.time())
-        self.policy = facts_of_policy()
+        # a part of every digest, and long
+        self.policy = digest_of(facts_of_policy())
         self.programs: dict[str, list[Any]] = {}
+        # every answer takes the reading of all mounts
+        self.server_of = functools.lru_cache(maxsize=None)(server_of)
         self.bots = facts_of_account(bot.account.pw_name)
         self.digests = {
             **{agent["what"]: self.digest(agent) for agent in parameters["agents"]},
@@ -176,8 +188,8 @@ class Remembered:
         return self.circumstances(
             agent,
             self.bot.environment_of(agent),
-            facts_of_directory(agent["directory"]),
-            facts_of_directory(home),
+            facts_of_directory(agent["directory"], self.server_of),
+            facts_of_directory(home, self.server_of),
         )
 
     def circumstances(
@@ -197,7 +209,8 @@ class Remembered:
         private = self.parameters["private_directories"]
         names = sorted(concerned(private))
         places = [
-            [entry, facts_of_directory(entry["path"]), lists_of(entry["path"])] for entry in private
+            [entry, facts_of_directory(entry["path"], self.server_of), lists_of(entry["path"])]
+            for entry in private
         ]
         return digest_of(places, [facts_of_account(name) for name in names])
 

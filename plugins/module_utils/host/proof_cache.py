@@ -32,6 +32,8 @@ from .trusted_paths import places_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from .trusted_paths import ServerOf
+
 LONGEST_SECONDS = 7 * 86400
 # on which sudo and the loader of programs depend as well
 SYSTEM_FILES = ("/etc/pam.d", "/etc/sudo.conf", "/etc/shells", "/etc/ld.so.cache")
@@ -146,6 +148,9 @@ def facts_of_account(name: str) -> list[Any]:
     return [*entry, *sorted(system.groups_of(entry))]
 
 
-def facts_of_directory(path: str) -> list[Any]:
-    """Return the owners, modes and access lists above a directory. Raises OSError."""
-    return [list(place) for place in places_of(path)]
+def facts_of_directory(path: str, server_of: ServerOf) -> list[Any]:
+    """Return the owners, modes and access lists above a directory. Raises OSError.
+
+    server_of: as for ``place_at``; one that remembers serves many directories.
+    """
+    return [list(place) for place in places_of(path, server_of=server_of)]

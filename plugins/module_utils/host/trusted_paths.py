@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..rules.probe import Changer
 
     Look = Callable[[], Iterable["CheckedPath"]]
+    ServerOf = Callable[[int], int | None] | None
 
 _MOST_LINKS = 40
 _LONGEST_FIRST_LINE = 256
@@ -74,16 +75,19 @@ def changers(places: Iterable[CheckedPath], known: Accounts) -> list[Changer]:
     return found
 
 
-def places_of(path: str, search_path: Sequence[str] = ()) -> list[CheckedPath]:
+def places_of(
+    path: str, search_path: Sequence[str] = (), server_of: ServerOf = None
+) -> list[CheckedPath]:
     """Return everything that the program at ``path`` depends on.
 
     These are the directories above it, above its interpreter, and above each directory in which it
     finds other programs.
 
     search_path: these directories, as far as they exist; env(1) finds an interpreter there.
+    server_of: as for ``place_at``.
     Raises OSError when one cannot be seen.
     """
-    return list(dict.fromkeys(_depended_on(path, search_path)))
+    return list(dict.fromkeys(_depended_on(path, search_path, server_of)))
 
 
 def way_to(path: str) -> Iterator[CheckedPath]:
@@ -179,20 +183,22 @@ class Accounts:
         return sorted(members)
 
 
-def _depended_on(path: str, search_path: Sequence[str]) -> Iterator[CheckedPath]:
+def _depended_on(
+    path: str, search_path: Sequence[str], server_of: ServerOf = None
+) -> Iterator[CheckedPath]:
     """Yield the results of ``places_of``, so that none before an error is lost."""
     programs = [path]
     for _program in range(_MOST_LINKS):
         if not programs:
             break
         program = programs.pop(0)
-        yield from _way_to(program)
+        yield from _way_to(program, server_of)
         programs += _interpreters(os.path.realpath(program), search_path)
     else:
         raise OSError(errno.ELOOP, "too many interpreters", path)
     for directory in search_path:
         if _is_kind(directory, stat.S_ISDIR):
-            yield from _way_to(directory)
+            yield from _way_to(directory, server_of)
 
 
 def _writers(place: CheckedPath) -> tuple[set[int], set[int]]:
@@ -211,13 +217,13 @@ def _writers(place: CheckedPath) -> tuple[set[int], set[int]]:
     return uids, gids
 
 
-def _way_to(path: str) -> Iterator[CheckedPath]:
+def _way_to(path: str, server_of: ServerOf = None) -> Iterator[CheckedPath]:
     """Yield every directory on the way to a file, and the file; links are followed, not yielded."""
     rest = path.split("/")[::-1]
     current = "/"
     links = 0
     # every answer takes the reading of all mounts, and a way has few file systems
-    server_of = functools.lru_cache(maxsize=None)(system.server_of)
+    server_of = server_of or functools.lru_cache(maxsize=None)(system.server_of)
     yield place_at(current, os.lstat(current), server_of=server_of)
     while rest:
         part = rest.pop()
@@ -245,7 +251,7 @@ def place_at(
     status: os.stat_result,
     descriptor: int | None = None,
     *,
-    server_of: Callable[[int], int | None] | None = None,
+    server_of: ServerOf = None,
 ) -> CheckedPath:
     """Return a place by its status. Its owner is who serves its file system, if another than root.
 
@@ -263,7 +269,7 @@ def place_at(
     return CheckedPath(path, status.st_mode, owner_of(status, server_of), status.st_gid, acl)
 
 
-def owner_of(status: os.stat_result, server_of: Callable[[int], int | None] | None = None) -> int:
+def owner_of(status: os.stat_result, server_of: ServerOf = None) -> int:
     """Return the UID that decides about a file: who serves its file system, or else its owner."""
     return (server_of or system.server_of)(status.st_dev) or status.st_uid
 
