@@ -178,18 +178,16 @@ def _run(run: Run[Report], directory: Path, listener: Listener, log: RunLog) -> 
     succeeded = runner.rc == 0 and not cancelled
     reports, misfits = fitting(run.playbook.report, published(seen, "kai_install_reports"))
     failures = []
-    if succeeded:
-        # the runner leaves out what is too long, and a host without a report would be overlooked
-        missing = dict.fromkeys({*run.hosts} - reports.keys(), "no report, or one that is too long")
-        failures = [
-            FailedTask(host, "Publish the report", why, "")
-            for host, why in {**missing, **misfits}.items()
-        ]
-        succeeded = not failures
-    elif not cancelled:
+    if not (succeeded or cancelled):
         failures = failed_tasks(seen, output, run.reading.hosts, run.secrets)
         if not any(one.host for one in failures):
             raise_if_full(output, directory)
+    if succeeded:
+        # the runner leaves out what is too long, and a host without a report would be overlooked
+        missing = [host for host in run.hosts if host not in reports]
+        misfits = {**dict.fromkeys(missing, "no report, or one that is too long"), **misfits}
+    failures += [FailedTask(host, "Publish the report", why, "") for host, why in misfits.items()]
+    succeeded = succeeded and not failures
     return Outcome(
         succeeded=succeeded,
         interrupted=cancelled,

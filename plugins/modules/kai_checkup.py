@@ -239,7 +239,7 @@ class Checkup:
 def _ends_soon(path: str) -> bool:
     """Return whether a path is a file that a program soon has read to its end."""
     try:
-        return look(path).content is not None
+        return look(path, links=True).content is not None
     except (Damaged, PermissionError):
         return False
 

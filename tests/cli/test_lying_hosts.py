@@ -82,9 +82,12 @@ def played(
     )
 
 
-def probed(directory: Path, lies: dict[str, Any]) -> Outcome[Any]:
-    """Return the outcome of a probe of two hosts; the one called bad adds to its answers."""
-    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+def probed(directory: Path, lies: dict[str, Any], good: str = sys.executable) -> Outcome[Any]:
+    """Return the outcome of a probe of two hosts; the one called bad adds to its answers.
+
+    good: the Python of the other one.
+    """
+    local = {"ansible_connection": "local", "ansible_python_interpreter": good}
     hosts = {
         "good": local,
         "bad": {**local, "ansible_python_interpreter": liar(directory, lies)},
@@ -145,6 +148,14 @@ def test_a_host_whose_report_is_odd_keeps_no_other_from_being_reported(tmp_path:
     [failure] = outcome.failures
     assert (failure.host, failure.task) == ("bad", "Publish the report")
     assert failure.message.startswith("bad.")
+
+
+@pytest.mark.usefixtures("home")
+def test_a_host_whose_report_is_odd_is_named_beside_one_that_fails(tmp_path: Path) -> None:
+    outcome = probed(tmp_path, {"probe": {"accounts": 7}}, good="/nowhere/python")
+    assert not outcome.succeeded
+    assert outcome.reports == {}
+    assert [failure.host for failure in outcome.failures] == ["good", "bad"]
 
 
 def token(content: Any) -> str:

@@ -819,21 +819,21 @@ def test_no_command_is_advised_that_shows_another_fault(fleet: Desk) -> None:
     assert "ansible-inventory" not in refused.stderr
 
 
-# stands for a host whose sudo asks for a password, and keeps what it is told
+# stands for a host whose sudo asks for a password, and logs what it reads
 ASKING = """#!/bin/bash
 prompt=$(grep -oE '\\[sudo via ansible, key=[a-z0-9]+\\] password:' <<<"$*" | head -1)
 [ -n "$prompt" ] || exit 1
 printf %s "$prompt"
 IFS= read -r -t 5 password
-echo "$(grep -oE 'host-[a-z]+' <<<"$*" | head -1) $password" >> TOLD
+echo "$(grep -oE 'host-[a-z]+' <<<"$*" | head -1) $password" >> LOG
 exit 1
 """
 
 
 @pytest.mark.parametrize("typed", [False, True])
-def test_the_password_of_a_host_is_told_to_no_other(fleet: Desk, typed: bool) -> None:
-    told = fleet.work / "told"
-    program = fleet.write("asking", ASKING.replace("TOLD", str(told)))
+def test_no_host_gets_the_password_of_another(fleet: Desk, typed: bool) -> None:
+    log = fleet.work / "passwords"
+    program = fleet.write("asking", ASKING.replace("LOG", str(log)))
     program.chmod(0o755)
     # which of them is read first is chance
     own = {f"host-{letter}": {"ansible_become_password": f"of {letter}"} for letter in "abcdef"}
@@ -855,4 +855,4 @@ def test_the_password_of_a_host_is_told_to_no_other(fleet: Desk, typed: bool) ->
         expected.add("host-bare typed")
     else:
         assert fleet.run("logs", "all").returncode == 1
-    assert set(told.read_text().splitlines()) == expected
+    assert set(log.read_text().splitlines()) == expected

@@ -60,14 +60,14 @@ def test_the_third_wrong_password_is_the_last(guarded: Desk) -> None:
 def test_a_log_is_not_followed_by_sudo_with_the_password_of_another_program(desk: Desk) -> None:
     desk.given(desk.answers())
     hosts = {"bot": {"ansible_become_method": "su", "ansible_become_password": "of root"}}
-    program = desk.write("bin/ssh", f"#!/bin/sh\necho started >> {desk.work}/told\n")
+    program = desk.write("bin/ssh", f"#!/bin/sh\necho started >> {desk.work}/started\n")
     program.chmod(0o755)
     variables = {"ansible_ssh_executable": str(program)}
     desk.write("inventory/hosts.yml", {"all": {"hosts": hosts, "vars": variables}})
     refused = desk.run("logs", "bot", "--follow")
     assert refused.returncode == 2
     assert "ansible_become_method su" in refused.stderr
-    assert not (desk.work / "told").exists()
+    assert not (desk.work / "started").exists()
 
 
 def test_a_password_is_tried_where_the_inventory_has_no_other(desk: Desk) -> None:

@@ -659,8 +659,10 @@ def test_a_visudo_that_does_not_end_has_not_accepted_the_policy(
 def test_a_file_that_takes_hours_to_read_is_not_tried(
     checkup: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    small, huge, pipe = (tmp_path / name for name in ("small", "huge", "pipe"))
+    small, huge, pipe, link = (tmp_path / name for name in ("small", "huge", "pipe", "link"))
     small.touch()
+    # the operator's own file may be one
+    link.symlink_to(small)
     huge.touch()
     os.truncate(huge, 100 << 30)
     os.mkfifo(pipe)
@@ -668,11 +670,11 @@ def test_a_file_that_takes_hours_to_read_is_not_tried(
     bot = SimpleNamespace(fault_of_command=lambda argv: tried.append(argv[0]) or "")
     monkeypatch.setattr(checkup, "deployed_env", broken)
     monkeypatch.setattr(checkup, "BotAccount", lambda *_: bot)
-    places = [None, *map(str, (small, huge, pipe, tmp_path / "absent"))]
+    places = [None, *map(str, (small, link, huge, pipe, tmp_path / "absent"))]
     commands = [{"only_if_exists": place, "argv": [place]} for place in places]
     given = {"env_file": "/x", "secret_keys": [], "service_user": "kai", "environment": {}}
     assert checkup.Checkup({**given, "commands": commands}).faults() == []
-    assert sorted(tried, key=str) == sorted([None, str(small)], key=str)
+    assert {*tried} == {None, str(small), str(link)}
 
 
 @pytest.mark.parametrize("answer", NO_ANSWER)
