@@ -466,14 +466,15 @@ def _main_with_our_reading() -> None:
 
 def _main_with_one_reading(desk: Desk) -> None:
     """Read what Ansible read of the same files, in the same environment."""
-    files = repr([desk.tree(), sorted(desk.environment().items())])
 
     def read(
         place: Path, pattern: str | None, arguments: Sequence[str] = (), **asks: bool
     ) -> Reading:
-        passwords = [Path(word.partition("@")[2]).read_bytes() for word in arguments[1::2]]
-        asked = repr([place, pattern, arguments[::2], passwords, asks])
-        kept = desk.readings / hashlib.sha256(f"{files}{asked}".encode()).hexdigest()
+        # label@file, or a file
+        passwords = [Path(word.rpartition("@")[2]).read_bytes() for word in arguments[1::2]]
+        files = [desk.tree(), sorted(desk.environment().items())]
+        asked = repr([files, place, pattern, arguments[::2], passwords, asks])
+        kept = desk.readings / hashlib.sha256(asked.encode()).hexdigest()
         if kept.exists():
             found: Reading = pickle.loads(kept.read_bytes())
             return found
