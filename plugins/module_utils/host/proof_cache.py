@@ -148,7 +148,7 @@ def facts_of_account(name: str) -> list[Any]:
     return [*entry, *sorted(system.groups_of(entry))]
 
 
-def facts_of_directory(path: str, server_of: ServerOf) -> list[Any]:
+def facts_of_directory(path: str, server_of: ServerOf | None) -> list[Any]:
     """Return the owners, modes and access lists above a directory. Raises OSError.
 
     server_of: as for ``place_at``; one that remembers serves many directories.

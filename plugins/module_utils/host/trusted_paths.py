@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..rules.probe import Changer
 
     Look = Callable[[], Iterable["CheckedPath"]]
-    ServerOf = Callable[[int], int | None] | None
+    ServerOf = Callable[[int], "int | None"]
 
 _MOST_LINKS = 40
 _LONGEST_FIRST_LINE = 256
@@ -76,7 +76,7 @@ def changers(places: Iterable[CheckedPath], known: Accounts) -> list[Changer]:
 
 
 def places_of(
-    path: str, search_path: Sequence[str] = (), server_of: ServerOf = None
+    path: str, search_path: Sequence[str] = (), server_of: ServerOf | None = None
 ) -> list[CheckedPath]:
     """Return everything that the program at ``path`` depends on.
 
@@ -184,7 +184,7 @@ class Accounts:
 
 
 def _depended_on(
-    path: str, search_path: Sequence[str], server_of: ServerOf = None
+    path: str, search_path: Sequence[str], server_of: ServerOf | None = None
 ) -> Iterator[CheckedPath]:
     """Yield the results of ``places_of``, so that none before an error is lost."""
     programs = [path]
@@ -217,7 +217,7 @@ def _writers(place: CheckedPath) -> tuple[set[int], set[int]]:
     return uids, gids
 
 
-def _way_to(path: str, server_of: ServerOf = None) -> Iterator[CheckedPath]:
+def _way_to(path: str, server_of: ServerOf | None = None) -> Iterator[CheckedPath]:
     """Yield every directory on the way to a file, and the file; links are followed, not yielded."""
     rest = path.split("/")[::-1]
     current = "/"
@@ -251,7 +251,7 @@ def place_at(
     status: os.stat_result,
     descriptor: int | None = None,
     *,
-    server_of: ServerOf = None,
+    server_of: ServerOf | None = None,
 ) -> CheckedPath:
     """Return a place by its status. Its owner is who serves its file system, if another than root.
 
@@ -269,7 +269,7 @@ def place_at(
     return CheckedPath(path, status.st_mode, owner_of(status, server_of), status.st_gid, acl)
 
 
-def owner_of(status: os.stat_result, server_of: ServerOf = None) -> int:
+def owner_of(status: os.stat_result, server_of: ServerOf | None = None) -> int:
     """Return the UID that decides about a file: who serves its file system, or else its owner."""
     return (server_of or system.server_of)(status.st_dev) or status.st_uid
 
