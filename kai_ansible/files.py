@@ -13,10 +13,11 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
+from types import FrameType
 
 from kai_ansible.errors import usage_error
 from kai_ansible.operator import give_to_owner_of
@@ -30,17 +31,26 @@ _REMOVE_SECONDS = 10
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let the signals that end a command wait until the block is done."""
+def uninterrupted(notice: Callable[[], object] = lambda: None) -> Iterator[list[int]]:
+    """Let the signals that end a command wait until the block is done.
+
+    notice: called in the handler of each, to bring the end of the block forward.
+    Yields the numbers of those that wait.
+    """
     waiting: list[int] = []
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        waiting.append(number)
+        notice()
+
     # Python runs handlers in the main thread alone; what is ignored has none
     is_main = threading.current_thread() is threading.main_thread()
     found = {number: signal.getsignal(number) for number in ENDS} if is_main else {}
     handlers = {number: handler for number, handler in found.items() if callable(handler)}
     try:
         for number in handlers:
-            signal.signal(number, lambda arrived, _frame: waiting.append(arrived))
-        yield
+            signal.signal(number, wait)
+        yield waiting
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

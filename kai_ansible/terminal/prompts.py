@@ -8,8 +8,9 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from kai_ansible.files import uninterrupted
 from kai_ansible.operator import terminal_kept
 from kai_ansible.rules.sanitize import printable
 from kai_ansible.terminal.tables import INDENT, wrap
@@ -201,8 +202,7 @@ class ArrowPrompter:
         """Ask for yes or no."""
         import questionary
 
-        with terminal_kept():
-            answer: bool = questionary.confirm(label, default=default).unsafe_ask()
+        answer: bool = _answer(questionary.confirm(label, default=default))
         return answer
 
     def _ask(self, asked: Asked, help_text: str, default: str = "") -> str:
@@ -236,9 +236,32 @@ class ArrowPrompter:
 
         present = asked.application.key_bindings
         asked.application.key_bindings = merge_key_bindings([present, keys] if present else [keys])
-        with terminal_kept():
-            answer: str = asked.unsafe_ask()
+        answer: str = _answer(asked)
         return answer
+
+
+def _answer(asked: Asked) -> Any:
+    """Return the answer; a signal that ends the command ends its prompt first.
+
+    An exception that a handler raises in an event loop can take the place of a callback, and the
+    end of the loop would wait for its task forever.
+    """
+    application = asked.application
+
+    def leave() -> None:
+        if application.future and not application.is_done:
+            application.exit(exception=KeyboardInterrupt)
+
+    def leave_soon() -> None:
+        if application.loop:
+            application.loop.call_soon_threadsafe(leave)
+
+    def leave_if_late() -> None:
+        if waiting:
+            leave()
+
+    with terminal_kept(), uninterrupted(leave_soon) as waiting:
+        return application.run(pre_run=leave_if_late, handle_sigint=False)
 
 
 def _faint(default: str) -> object:

@@ -68,6 +68,18 @@ if os.path.basename(sys.orig_argv[1]) == "kai-ansible":
     from prompt_toolkit.input.vt100 import raw_mode
     raw_mode.__exit__ = lambda *_: None
 """
+# a signal arrives right before a prompt's event loop calls something
+IN_THE_LOOP = """
+import asyncio, os, signal, sys
+if os.path.basename(sys.orig_argv[1]) == "kai-ansible":
+    call, calls = asyncio.Handle._run, []
+    def called(handle):
+        calls.append(handle)
+        if len(calls) == {0}:
+            os.kill(os.getpid(), signal.SIGTERM)
+        call(handle)
+    asyncio.Handle._run = called
+"""
 # the end of a sentence that a command prints, by what it was doing
 NOTHING = "Interrupted; nothing was written."
 FINISH = "Interrupted. Run the same command again to finish or fix what it began."
@@ -87,12 +99,14 @@ class Phase:
     term: str = "dumb"
 
 
+A_LIST = "a list with arrow keys"
 LEFT_RAW = "a prompt that leaves the terminal raw"
 PHASES = {
     "reading the inventory": Phase(["status"]),
     "a prompt of the wizard": Phase(["config", "--no-probe"], "Kai source"),
     "a prompt with arrow keys": Phase(["config", "--no-probe"], "Kai source", term="xterm"),
     LEFT_RAW: Phase(["config", "--no-probe"], "Kai source", term="xterm"),
+    A_LIST: Phase(["config", "--no-probe"], "What next", term="xterm"),
     "a prompt for the vault password": Phase(["status"], "Vault password"),
     "a prompt for the sudo password": Phase(["status", "--ask-become-pass"], "sudo.*password"),
     "the question before a change": Phase(["users", "remove", "Ada"], r"\[no\]: "),
@@ -129,7 +143,7 @@ class Command:
 
     def _prepare(self) -> None:
         desk, phase = self.desk, self.name
-        if self.arguments[0] == "config" and self.phase.prompt:
+        if self.arguments[0] == "config" and self.phase.prompt and phase != A_LIST:
             if phase == LEFT_RAW:
                 self._hook(CUT_OFF)
             return
@@ -291,6 +305,26 @@ def test_nothing_is_left(command: Command, way: str) -> None:
 def test_the_terminal_gets_its_settings_back(command: Command) -> None:
     command.end("SIGTERM")
     assert (command.notes / "before").read_text() == (command.notes / "after").read_text()
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_signal_takes_the_place_of_no_call_of_the_event_loop(desk: Desk, number: int) -> None:
+    hook = desk.write("hook/sitecustomize.py", IN_THE_LOOP.format(number))
+    desk.variables["PYTHONPATH"] = str(hook.parent)
+    terminal = pexpect.spawn(
+        KAI_ANSIBLE,
+        ["config", "--no-probe"],
+        cwd=str(desk.work),
+        env=desk.environment("xterm"),
+        encoding="utf-8",
+        timeout=SECONDS,
+        dimensions=(60, 200),
+        preexec_fn=heeding_signals,
+    )
+    terminal.expect(NOTHING)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == INTERRUPTED
 
 
 # mounts a small file system on a place for this command alone, fills it but for some pages, and
