@@ -29,6 +29,7 @@ def run_as_root_if_possible(run: Run[Report]) -> Outcome[Report]:
         for outcome in outcomes
         for failure in outcome.failures
         if "sudo" in failure.message
+        and not failure.module_ran
         and failure.host in {*rooted} - {*own}
         and run.become_password is None
     ]

@@ -25,13 +25,15 @@ AGAIN = "then run the same command again"
 class FailedTask:
     """A task that ended a run on a host.
 
-    fix: the fix, empty if the message itself has it.
+    fix: the fix, empty if the message itself has it. module_ran: whether the host was entered, so
+        that neither connection nor sudo is the cause.
     """
 
     host: str
     task: str
     message: str
     fix: str
+    module_ran: bool = False
 
     @property
     def problem(self) -> Problem:
@@ -43,6 +45,10 @@ class FailedTask:
             fix = f"look for the cause with: kai-ansible doctor {self.host}"
         expected = f"the task {self.task!r} to succeed"
         return Problem(self.host or "Ansible", self.message, expected, fix)
+
+    def as_dict(self) -> dict[str, str]:
+        """Return this failure for --json."""
+        return {"host": self.host, "task": self.task, "message": self.message, "fix": self.fix}
 
     def with_what_follows(self, message: str, *, restored: bool) -> FailedTask:
         """Return this failure with the text that a later message adds after repeating it.
@@ -81,14 +87,15 @@ def failed_tasks(
         result = data.get("res", {})
         known = (hosts or {}).get(host, HostReading())
         message = (known.failure if CENSORED in result else "") or message_of(result)
+        module_ran = _ran(result)
         fix = advice_for(
             message,
             host,
             known.ssh or ["ssh", host],
-            reached=_ran(result),
+            reached=module_ran,
             unreachable=event["event"] == "runner_on_unreachable",
         )
-        failure = FailedTask(host, task_of(data), message, fix)
+        failure = FailedTask(host, task_of(data), message, fix, module_ran)
         again = [one for one in failures if one.host == host and one.message in message]
         if again:
             failures[failures.index(again[0])] = again[0].with_what_follows(

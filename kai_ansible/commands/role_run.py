@@ -114,7 +114,7 @@ def problems_of(outcome: Outcome[Any]) -> list[Problem]:
 def ended(outcome: Outcome[Any]) -> dict[str, Any]:
     """Return how a run ended, for a JSON document."""
     return {
-        "failures": [asdict(failure) for failure in outcome.failures],
+        "failures": [failure.as_dict() for failure in outcome.failures],
         "log": str(outcome.log) if outcome.log else None,
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from kai_ansible.ansible.batches import read_sizes
@@ -138,7 +138,7 @@ def _list(probe: StatusProbe, options: ChangeOptions, screen: Screen) -> None:
     screen.document(
         {
             "hosts": {host: {"installs": installs} for host, installs in found.items()},
-            "failures": [asdict(failure) for failure in probe.failures],
+            "failures": [failure.as_dict() for failure in probe.failures],
         }
     )
     if probe.failures:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,7 +50,7 @@ class StatusProbe:
         return {
             "taken": f"{self.taken:%Y-%m-%dT%H:%M:%SZ}",
             "hosts": dict(self.reports),
-            "failures": [asdict(failure) for failure in self.failures],
+            "failures": [failure.as_dict() for failure in self.failures],
         }
 
 

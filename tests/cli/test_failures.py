@@ -23,6 +23,13 @@ def test_the_failed_task_is_reported_with_its_message() -> None:
     assert failure.task == "Build the release"
 
 
+def test_a_module_that_ran_is_told_from_a_host_that_was_not_entered() -> None:
+    refused = {"msg": "sudo: a password is required"}
+    found = {"msg": "/etc/sudoers.d is a file", "invocation": {"module_args": {}}}
+    failures = failed_tasks([event(host="a", res=refused), event(host="b", res=found)], "")
+    assert [failure.module_ran for failure in failures] == [False, True]
+
+
 def test_what_a_program_said_belongs_to_the_message_but_is_said_once() -> None:
     result = {"msg": "pip failed", "module_stderr": "no wheel", "stderr": "no wheel"}
     (failure,) = failed_tasks([event(res=result)], "")

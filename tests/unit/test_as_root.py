@@ -89,3 +89,13 @@ def test_what_ends_ansible_itself_is_not_tried_again(
     monkeypatch.setattr(as_root, "run_playbook", lambda *_: outcome)
     monkeypatch.setattr(as_root, "may_become_root", lambda: True)
     assert as_root.run_as_root_if_possible(request()).failures == [failure]
+
+
+def test_a_fault_that_a_module_found_is_not_tried_again(
+    runs: list[Run[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = FailedTask("far", "Probe", "/etc/sudoers.d is a file", "", module_ran=True)
+    outcome: Outcome[Any] = Outcome(False, False, {}, [failure], {}, None)
+    monkeypatch.setattr(as_root, "run_playbook", lambda *_: outcome)
+    monkeypatch.setattr(as_root, "may_become_root", lambda: True)
+    assert as_root.run_as_root_if_possible(request()).failures == [failure]
