@@ -32,7 +32,7 @@ _TOLD = {
 }
 
 _WATCH = """
-import time, urllib.request
+import os, time, urllib.request
 without, last, failed = 0.0, time.monotonic(), False
 while True:
     try:
@@ -46,8 +46,10 @@ while True:
     now = time.monotonic()
     without += now - last if failed else 0
     last, failed = now, False
-    with open("/run/without", "w") as file:
+    with open("/run/without.new", "w") as file:
         file.write(str(without))
+    # whoever reads it finds all of it
+    os.replace("/run/without.new", "/run/without")
     time.sleep(0.1)
 """
 # the words come by standard input, which is the journal's inside the pipe
