@@ -94,7 +94,7 @@ test: $(VENV)/.ready-dev ## Linters and the tests of every change, on real machi
 test-fast: $(VENV)/.ready-dev ## The loop: no containers, 45 seconds
 	@$(PYTEST) $(PROCESSORS) -m "not machine and not slow and not later" --hypothesis-profile=loop $(OF_MACHINES:%=--ignore=tests/%) $(args)
 
-test-all: $(VENV)/.ready-dev ## Every test, with every matrix: some hours
+test-all: $(VENV)/.ready-dev ## Every test, with every matrix: one to two hours
 	@$(MAKE) --no-print-directory --jobs=2 lint testbed
 	@$(PYTEST) $$(($(PROCESSORS) + 1)) --durations=10 $(args)
 
