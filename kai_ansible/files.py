@@ -34,8 +34,8 @@ _REMOVE_SECONDS = 10
 def uninterrupted(notice: Callable[[], object] = lambda: None) -> Iterator[list[int]]:
     """Let the signals that end a command wait until the block is done.
 
-    notice: called in the handler of each, to bring the end of the block forward.
-    Yields the numbers of those that wait.
+    notice: called when one arrives; it may end the block early, and must not raise.
+    Yields the numbers of the signals that wait.
     """
     waiting: list[int] = []
 

@@ -25,8 +25,8 @@ AGAIN = "then run the same command again"
 class FailedTask:
     """A task that ended a run on a host.
 
-    fix: the fix, empty if the message itself has it. module_ran: whether the host was entered, so
-        that neither connection nor sudo is the cause.
+    fix: the fix, empty if the message itself has it. module_ran: whether a module ran on
+        the host; then neither the connection nor sudo is the cause.
     """
 
     host: str

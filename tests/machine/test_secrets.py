@@ -262,7 +262,7 @@ def test_a_host_has_its_secrets_in_one_file_and_in_the_records_of_installs(
 
 def test_a_controller_has_its_secrets_in_its_vault(treasury: Treasury) -> None:
     directory = treasury.site.desk.directory.parent
-    # readings: what the test bed keeps of Ansible's, and no command writes
+    # no command writes the readings: the test bed keeps them
     left_out = [ROOT / ".git", ROOT / ".venv", treasury.site.desk.readings]
     looked, found = treasury.search.here([directory, ROOT], left_out)
     assert looked > 10

@@ -48,7 +48,7 @@ while True:
     last, failed = now, False
     with open("/run/without.new", "w") as file:
         file.write(str(without))
-    # whoever reads it finds all of it
+    # a reader finds the whole number
     os.replace("/run/without.new", "/run/without")
     time.sleep(0.1)
 """
