@@ -1,6 +1,5 @@
 """Tests of the stand-in bot, so that what it refuses in other tests can be trusted."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -10,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -430,13 +428,16 @@ class Bot:
         self.process = subprocess.Popen([sys.executable, "-m", "kai"], env=self.env)
 
     def wait_until_listening(self) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            time.sleep(0.02)
-        pytest.fail("the stand-in bot does not listen")
+        until(self.listens, "the stand-in bot listens")
+
+    def listens(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"it ended with exit code {self.process.returncode}"
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=60).close()
+        except ConnectionRefusedError:
+            return False
+        return True
 
     def stop(self) -> int:
         assert self.process is not None
