@@ -19,12 +19,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.waiting import until
+from tests.waiting import until, until_it_listens
 
 SOURCE = Path(__file__).parents[1] / "fixtures" / "kai" / "src"
 sys.path.insert(0, str(SOURCE))
 
-from kai import agents, models, protected  # noqa: E402 - found by the path above
+from kai import agents, homes, models, protected  # noqa: E402 - found by the path above
 from kai.config import Config, load, read_environment  # noqa: E402 - as above
 from kai.users import Defaults, User, parse_users  # noqa: E402 - as above
 
@@ -428,16 +428,8 @@ class Bot:
         self.process = subprocess.Popen([sys.executable, "-m", "kai"], env=self.env)
 
     def wait_until_listening(self) -> None:
-        until(self.listens, "the stand-in bot listens")
-
-    def listens(self) -> bool:
         assert self.process is not None
-        assert self.process.poll() is None, f"it ended with exit code {self.process.returncode}"
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=60).close()
-        except ConnectionRefusedError:
-            return False
-        return True
+        until_it_listens(self.process, self.port)
 
     def stop(self) -> int:
         assert self.process is not None
@@ -555,6 +547,7 @@ class TestRunningBot:
     ) -> None:
         monkeypatch.setenv("PATH", bot.env["PATH"])
         config = load(read_environment(bot.env))
+        homes.prepare(config, config.users[1])
         outcome = agents.run(config, config.users[1], limit=0.4)
         assert outcome.still_running
         assert outcome.ended
@@ -627,10 +620,13 @@ class TestStarting:
         bot = Bot(tmp_path)
         bot.start()
         assert bot.process is not None
-        bot.wait_until_listening()
-        assert (bot.data / "kai.db-wal").exists()
-        bot.process.terminate()
-        assert bot.process.wait(timeout=60) == -signal.SIGTERM
+        try:
+            bot.wait_until_listening()
+            assert (bot.data / "kai.db-wal").exists()
+            bot.process.terminate()
+            assert bot.process.wait(timeout=60) == -signal.SIGTERM
+        finally:
+            bot.process.kill()
         assert (bot.data / "kai.db-wal").exists()
 
     def test_version_says_that_it_is_a_stand_in(self, tmp_path: Path) -> None:

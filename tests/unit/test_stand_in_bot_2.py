@@ -26,7 +26,7 @@ import pytest
 from kai_ansible.ansible.collection import contract
 from kai_ansible.rules import principal_ids as ids
 from kai_ansible.rules.bootstrap_plan import BootstrapPlan, encode
-from tests.waiting import until
+from tests.waiting import until, until_it_listens
 
 SOURCE = Path(__file__).parents[1] / "fixtures" / "kai_2" / "src"
 OF_2_1 = Path(__file__).parents[1] / "fixtures" / "kai_2_1" / "src"
@@ -138,7 +138,7 @@ class Bot:
 
     def start(self) -> None:
         self.process = self.command()
-        until(lambda: self.ask("GET", "/health")[0] != 0)
+        until_it_listens(self.process, self.port)
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         assert self.process is not None
@@ -148,7 +148,7 @@ class Bot:
         return int(code)
 
     def ask(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
-        """Ask the bot; 0 where nobody answers."""
+        """Ask the bot; return the status and the document of its answer."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{path}",
             method=method,
@@ -161,8 +161,6 @@ class Bot:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, json.load(error)
-        except urllib.error.URLError:
-            return 0, None
 
     def rows(self, query: str) -> list[Any]:
         database = sqlite3.connect(f"file:{self.data}/kai.db?mode=ro", uri=True)
